@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+//! # Tour
+//!
+//! | to do this | use |
+//! | --- | --- |
+//! | decode a byte stream (TCP, unix sockets, files) | [`LineDecoder`] |
+//! | decode one datagram | [`decode_datagram`] |
+//! | choose whose rules apply, and the limits | [`Options`], [`Profile`], [`PathRule`] |
+//! | look at what came out | [`Event`], [`MetricRef`], [`Metric`], [`Rejected`], [`RejectReason`] |
+//! | take a tagged name apart, or normalise it | [`tags`] |
+//! | replace what storage dislikes in a name | [`sanitise()`] |
+//! | read from tokio sockets (feature `listener`) | `Connection`, `Datagrams` |
+//!
+//! The core has no sockets, clocks or threads: bytes and the present time go in, events come out.
+//! What each rule rests on is said where it is written down: the Graphite programs behave
+//! differently, and [`Profile`] has a row for each of those that are copied.
+
+mod canonical;
+mod decoder;
+mod line;
+mod metric;
+mod number;
+mod options;
+mod reason;
+mod sanitise;
+pub mod tags;
+mod time;
+
+#[cfg(feature = "listener")]
+mod listener;
+
+pub use decoder::{LineDecoder, decode_datagram};
+#[cfg(feature = "listener")]
+pub use listener::{Connection, Datagrams, MAX_DATAGRAM};
+pub use metric::{Metric, MetricRef};
+pub use options::{Infinite, Options, PathRule, Profile};
+pub use reason::{Event, MAX_REJECTED_LINE, RejectReason, Rejected};
+pub use sanitise::{SANITISE_ALLOWED, sanitise, sanitise_with};
+pub use time::Timestamp;

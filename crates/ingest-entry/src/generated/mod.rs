@@ -1,0 +1,3 @@
+//! Tables made by a program.
+
+pub(crate) mod tag_ranges;

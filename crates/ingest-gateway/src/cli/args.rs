@@ -1,0 +1,296 @@
+//! The arguments of every command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::{ListenOverride, Overrides, TagPattern};
+use crate::units::{Network, TimeArg};
+
+/// Takes data in over the protocols that machines already speak, makes it durable, and ships it.
+///
+/// Without a command: run.
+#[derive(Debug, Parser)]
+#[command(name = "ingestry", version, args_conflicts_with_subcommands = true)]
+struct Line {
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run the gateway; also what happens without a command
+    Run(RunArgs),
+    /// Check a configuration file and report everything that is wrong with it
+    Check(CheckArgs),
+    /// Search what is stored; works while the gateway runs or not
+    Search(SearchArgs),
+    /// Show entries as they arrive
+    Tail(TailArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct RunArgs {
+    /// The configuration; without one, Graphite over TCP and UDP and the admin pages on loopback
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The directory of the log, instead of log.dir [default: ingestry-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Another address for a source or admin, port 0 for any free one; without --config only the
+    /// names given listen, admin included
+    #[arg(long, value_name = "NAME=ADDR")]
+    pub listen: Vec<ListenOverride>,
+    /// Allow --listen addresses that other machines can reach
+    #[arg(long)]
+    pub allow_public: bool,
+    /// Write the addresses really bound to FILE as JSON, once all accept
+    #[arg(long, value_name = "FILE")]
+    pub ports_file: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// What they change about the configuration.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            listens: self.listen.clone(),
+            data_dir: self.data_dir.clone(),
+            allow_public: self.allow_public,
+        }
+    }
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CheckArgs {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Also try the addresses and destinations that it names
+    #[arg(long)]
+    pub connect: bool,
+}
+
+/// Which entries of which directory, and how they are shown: what `search` and `tail` share.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Filter {
+    /// The directory of the log
+    #[arg(long, value_name = "DIR", default_value = "ingestry-data")]
+    pub data_dir: PathBuf,
+    /// Entries with this tag; a trailing * stands for any ending, several are alternatives
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<TagPattern>,
+    /// Entries from this address or network
+    #[arg(long, value_name = "IP or NET")]
+    pub src: Option<Network>,
+    /// Entries whose data holds this text
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub contains: Option<String>,
+    /// How entries are printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Arguments of `search`.
+///
+/// T is RFC 3339, unix seconds, a time ago such as -15m, or now.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SearchArgs {
+    /// What is searched, and how it is shown.
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Entries whose time is T or later; T is RFC 3339, unix seconds, a time ago as -15m, or now
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub since: Option<TimeArg>,
+    /// Entries whose time is before T
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub until: Option<TimeArg>,
+    /// Entries that arrived at T or later
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub arrived_since: Option<TimeArg>,
+    /// Only the last N entries, in rising order [default: all]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// By which order entries are printed, and which are the last
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Sort::Arrival)]
+    pub sort: Sort,
+    /// Go on with what arrives
+    #[arg(long)]
+    pub follow: bool,
+}
+
+/// Arguments of `tail`, which is `search --follow --arrived-since now`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct TailArgs {
+    /// What is shown, and how.
+    #[command(flatten)]
+    pub filter: Filter,
+}
+
+impl From<TailArgs> for SearchArgs {
+    fn from(tail: TailArgs) -> Self {
+        Self {
+            filter: tail.filter,
+            since: None,
+            until: None,
+            arrived_since: Some(TimeArg::Now),
+            limit: None,
+            sort: Sort::Arrival,
+            follow: true,
+        }
+    }
+}
+
+/// How entries are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Format {
+    /// Time, source, tag and data, a line each.
+    Text,
+    /// A JSON object a line.
+    Json,
+    /// The data alone, a line each.
+    Raw,
+}
+
+/// By which order entries are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Sort {
+    /// The order in which they arrived.
+    Arrival,
+    /// The order of their own times.
+    Time,
+}
+
+/// The command line as clap knows it, for help, completions and manuals.
+#[must_use]
+pub fn command() -> clap::Command {
+    Line::command()
+}
+
+/// Reads a command line, program name first. No command means `run`.
+///
+/// # Errors
+/// What clap has to say, which includes help and version: [`clap::Error::exit`] prints it and
+/// ends the program with 2, or with 0 for those two.
+pub fn parse<I, T>(line: I) -> Result<Command, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let line = Line::try_parse_from(line)?;
+    let command = line.command.unwrap_or(Command::Run(line.run));
+    if let Command::Search(search) = &command
+        && search.follow
+        && search.sort == Sort::Time
+    {
+        let message = "--follow shows entries as they arrive: it cannot be used with --sort time";
+        return Err(Line::command().error(ErrorKind::ArgumentConflict, message));
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn line(text: &str) -> Result<Command, clap::Error> {
+        parse(std::iter::once("ingestry").chain(text.split_whitespace()))
+    }
+
+    fn search(text: &str) -> SearchArgs {
+        match line(&format!("search {text}")).unwrap() {
+            Command::Search(search) => search,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_run() {
+        assert_eq!(line("").unwrap(), Command::Run(RunArgs::default()));
+        let options = "--config a.toml --data-dir d --ports-file p --allow-public \
+                       --listen graphite=127.0.0.1:0 --listen admin=[::1]:1";
+        let run = line(options).unwrap();
+        assert_eq!(run, line(&format!("run {options}")).unwrap());
+        let Command::Run(run) = run else { panic!("{run:?}") };
+        let overrides = run.overrides();
+        assert_eq!(overrides.listens.len(), 2);
+        assert_eq!(overrides.data_dir, Some("d".into()));
+        assert!(overrides.allow_public);
+    }
+
+    #[test]
+    fn searches_take_times_that_begin_with_a_minus() {
+        let found = search("--since -15m --until=now --arrived-since 1700000000.5");
+        assert_eq!(found.since, Some(TimeArg::Ago(Duration::from_secs(900))));
+        assert_eq!(found.until, Some(TimeArg::Now));
+        assert!(matches!(found.arrived_since, Some(TimeArg::At(_))));
+        assert_eq!(found.limit, None);
+        assert_eq!((found.sort, found.filter.format), (Sort::Arrival, Format::Text));
+    }
+
+    #[test]
+    fn searches_take_filters() {
+        let found = search(
+            "--data-dir d --tag app-* --tag x --src 10.0.0.0/8 --contains -x --limit 5 \
+             --sort time --format json",
+        );
+        assert_eq!(found.filter.tags.len(), 2);
+        assert_eq!(found.filter.src.unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(found.filter.contains.as_deref(), Some("-x"));
+        assert_eq!((found.limit, found.sort), (Some(5), Sort::Time));
+        assert_eq!(found.filter.format, Format::Json);
+    }
+
+    #[test]
+    fn tail_is_a_search_that_follows() {
+        let Command::Tail(tail) = line("tail --tag a --format raw").unwrap() else { panic!() };
+        let found = search("--tag a --format raw --follow --arrived-since now");
+        assert_eq!(SearchArgs::from(tail), found);
+    }
+
+    #[test]
+    fn usage_errors_exit_with_2() {
+        for text in [
+            "fly",
+            "check",
+            "check a b",
+            "--nope",
+            "--config",
+            "--config a run",
+            "--listen graphite",
+            "--listen graphite=nowhere",
+            "search --since yesterday",
+            "search --limit -1",
+            "search --limit many",
+            "search --tag a.b",
+            "search --src 10.0.0.0/99",
+            "search --format xml",
+            "search --follow --sort time",
+            "tail --since now",
+            "tail --limit 1",
+        ] {
+            let error = line(text).expect_err(text);
+            assert_eq!(error.exit_code(), 2, "{text}");
+        }
+        for text in ["--help", "--version", "search --help", "help check"] {
+            assert_eq!(line(text).unwrap_err().exit_code(), 0, "{text}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The settings of sources of Graphite lines as plain data.
+
+use std::time::Duration;
+
+use ingest_entry::TagName;
+
+use crate::config::addr::ListenAddr;
+use crate::config::choice::choice;
+
+/// Graphite lines over TCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphiteSource {
+    /// The address.
+    pub listen: ListenAddr,
+    /// Whether an address is allowed that other machines can reach: there is no authentication.
+    pub allow_public: bool,
+    /// How lines become entries.
+    pub lines: GraphiteLines,
+    /// The bytes read from one connection beyond what is durable; at least 64 KiB.
+    pub read_ahead: u64,
+    /// The connections held at once; further ones wait.
+    pub max_connections: usize,
+    /// Connections that are silent for longer are closed. `None`: never.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Default for GraphiteSource {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddr::loopback(2003),
+            allow_public: false,
+            lines: GraphiteLines::default(),
+            read_ahead: 4 << 20,
+            max_connections: 10_000,
+            idle_timeout: None,
+        }
+    }
+}
+
+/// Graphite lines over UDP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphiteUdpSource {
+    /// The address.
+    pub listen: ListenAddr,
+    /// Whether an address is allowed that other machines can reach: there is no authentication.
+    pub allow_public: bool,
+    /// How lines become entries.
+    pub lines: GraphiteLines,
+    /// The bytes of datagrams that the system is asked to hold for us; it may hold fewer.
+    pub receive_buffer: u64,
+}
+
+impl Default for GraphiteUdpSource {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddr::loopback(2003),
+            allow_public: false,
+            lines: GraphiteLines::default(),
+            receive_buffer: 4 << 20,
+        }
+    }
+}
+
+/// How Graphite lines are read and become entries, whatever brought them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphiteLines {
+    /// The tag of the entries.
+    pub tag: TagName,
+    /// What becomes an enumerated value.
+    pub values: Values,
+    /// Whose rules decide what a line is.
+    pub profile: Profile,
+    /// What happens to tagged names.
+    pub tagged: Tagged,
+    /// What happens to tagged names that break the rules.
+    pub bad_tags: BadTags,
+    /// What happens to infinite values.
+    pub infinity: Infinity,
+    /// Whether the fraction of a second is kept.
+    pub fraction: bool,
+    /// The longest line, in bytes without its end.
+    pub max_line: usize,
+    /// Points older than this are rejected. `None`: none are.
+    pub max_past: Option<Duration>,
+    /// Points further ahead than this are rejected. `None`: none are.
+    pub max_future: Option<Duration>,
+}
+
+impl Default for GraphiteLines {
+    fn default() -> Self {
+        Self {
+            tag: TagName::new("graphite").expect("letters are a tag name"),
+            values: Values::default(),
+            profile: Profile::default(),
+            tagged: Tagged::default(),
+            bad_tags: BadTags::default(),
+            infinity: Infinity::default(),
+            fraction: false,
+            max_line: 16_384,
+            max_past: None,
+            max_future: None,
+        }
+    }
+}
+
+choice! {
+    /// What of a Graphite point becomes an enumerated value.
+    Values {
+        /// Nothing.
+        None = "none",
+        /// The tags of a tagged name.
+        #[default]
+        Tags = "tags",
+        /// Tags, name and value.
+        All = "all",
+    }
+}
+
+choice! {
+    /// Whose rules decide what a Graphite line is.
+    Profile {
+        /// Our own: what all peers agree on, and safe where they do not.
+        #[default]
+        Default = "default",
+        /// Carbon's.
+        Carbon = "carbon",
+        /// Go-carbon's.
+        GoCarbon = "go-carbon",
+        /// Carbon-relay-ng's, at its medium level.
+        RelayNg = "relay-ng",
+        /// Carbon-relay-ng's, at its strict level.
+        RelayNgStrict = "relay-ng-strict",
+    }
+}
+
+choice! {
+    /// What happens to tagged Graphite names.
+    Tagged {
+        /// They are brought into their canonical form.
+        #[default]
+        Normalise = "normalise",
+        /// They stay as received.
+        Raw = "raw",
+    }
+}
+
+choice! {
+    /// What happens to tagged Graphite names that break the rules.
+    BadTags {
+        /// They are kept as received.
+        #[default]
+        Raw = "raw",
+        /// Their lines are rejected.
+        Reject = "reject",
+    }
+}
+
+choice! {
+    /// What happens to infinite Graphite values.
+    Infinity {
+        /// They are stored.
+        #[default]
+        Accept = "accept",
+        /// Their lines are rejected.
+        Drop = "drop",
+    }
+}

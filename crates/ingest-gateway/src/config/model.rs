@@ -1,0 +1,290 @@
+//! The configuration as plain data. Every `Default` is what holds when nothing is said.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ingest_entry::TagName;
+
+use super::addr::ListenAddr;
+use super::choice::choice;
+use super::conflict::Protocol;
+use super::graphite::{GraphiteSource, GraphiteUdpSource};
+use super::pattern::TagPattern;
+
+/// The least that `log.max_bytes` can be.
+pub const MIN_MAX_BYTES: u64 = 1 << 20;
+
+/// Everything that can be configured.
+///
+/// The default is the default set: Graphite over TCP and UDP and the admin pages, all on
+/// loopback, into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The log on disk.
+    pub log: LogConfig,
+    /// The admin pages.
+    pub admin: AdminConfig,
+    /// Settings under their Hydra names.
+    pub hydra: HydraConfig,
+    /// What takes data in, in the order of the file.
+    pub sources: Vec<SourceConfig>,
+    /// Where data goes, in the order of the file.
+    pub destinations: Vec<DestinationConfig>,
+    /// Which tags go where. None: everything goes to every destination.
+    pub routes: Vec<Route>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let source = |name: &str, kind| SourceConfig { name: name.to_owned(), kind };
+        Self {
+            log: LogConfig::default(),
+            admin: AdminConfig::default(),
+            hydra: HydraConfig::default(),
+            sources: vec![
+                source("graphite", SourceKind::Graphite(GraphiteSource::default())),
+                source("graphite-udp", SourceKind::GraphiteUdp(GraphiteUdpSource::default())),
+            ],
+            destinations: vec![DestinationConfig {
+                name: "store".to_owned(),
+                kind: DestinationKind::Store,
+            }],
+            routes: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The source of that name.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&SourceConfig> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// What it holds, in a few words: `2 sources, 1 destination`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let mut text = count(self.sources.len(), "source");
+        text.push_str(", ");
+        text.push_str(&count(self.destinations.len(), "destination"));
+        if !self.routes.is_empty() {
+            text.push_str(", ");
+            text.push_str(&count(self.routes.len(), "route"));
+        }
+        text
+    }
+}
+
+/// `[log]`: the log on disk, which is the queue and the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The directory. Relative ones start at the working directory.
+    pub dir: PathBuf,
+    /// The most that the directory may hold, in bytes; at least [`MIN_MAX_BYTES`]. `None`: the
+    /// lesser of 10 GiB and a quarter of the file system.
+    pub max_bytes: Option<u64>,
+    /// What must have happened to an item before it is acknowledged.
+    pub durability: Durability,
+    /// What must stay free on the file system, in bytes. `None`: the lesser of 1 GiB and 5 % of
+    /// the file system.
+    pub min_free: Option<u64>,
+    /// What happens when the log is full and nothing can be removed.
+    pub on_full: OnFull,
+    /// How much of what was delivered is kept as history.
+    pub keep: Keep,
+    /// The bytes that may be in flight in the whole process, between socket and disk.
+    pub memory: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("ingestry-data"),
+            max_bytes: None,
+            durability: Durability::default(),
+            min_free: None,
+            on_full: OnFull::default(),
+            keep: Keep::default(),
+            memory: 64 << 20,
+        }
+    }
+}
+
+/// `[log.keep]`: how much history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// The most bytes of history; at most `max_bytes`, which is also the default.
+    pub bytes: Option<u64>,
+    /// The greatest age of history. `None`: no bound.
+    pub age: Option<Duration>,
+}
+
+choice! {
+    /// What must have happened to an item before it is acknowledged.
+    Durability {
+        /// It is in the write buffer: lost by a kill.
+        Memory = "memory",
+        /// It is written: survives a kill, not a power cut.
+        Os = "os",
+        /// It is synced to disk.
+        #[default]
+        Disk = "disk",
+        /// Every output of its route has confirmed it.
+        Delivered = "delivered",
+    }
+}
+
+choice! {
+    /// What happens when the log is full and nothing can be removed.
+    OnFull {
+        /// Sources wait.
+        #[default]
+        Block = "block",
+        /// What arrives is dropped, and counted.
+        DropNewest = "drop-newest",
+        /// The oldest segments are dropped, and counted.
+        DropOldest = "drop-oldest",
+    }
+}
+
+/// `[admin]`: health, metrics and status over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its address.
+    pub listen: ListenAddr,
+    /// Whether it can change anything.
+    pub control: bool,
+    /// Whether an address is allowed that other machines can reach.
+    pub allow_public: bool,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: ListenAddr::loopback(8910),
+            control: false,
+            allow_public: false,
+        }
+    }
+}
+
+/// Settings under the names that Hydra's documents give them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HydraConfig {
+    /// `hydra.ingest.websocket.enabled`: whether web sockets are served at all.
+    pub websocket_enabled: bool,
+}
+
+impl Default for HydraConfig {
+    fn default() -> Self {
+        Self { websocket_enabled: true }
+    }
+}
+
+/// `[sources.NAME]`: something that takes data in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// Its name, unique among the sources.
+    pub name: String,
+    /// What it is, with its settings.
+    pub kind: SourceKind,
+}
+
+impl SourceConfig {
+    /// The address it listens on.
+    #[must_use]
+    pub const fn listen(&self) -> &ListenAddr {
+        match &self.kind {
+            SourceKind::Graphite(graphite) => &graphite.listen,
+            SourceKind::GraphiteUdp(graphite) => &graphite.listen,
+        }
+    }
+
+    /// The transport below it.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        match &self.kind {
+            SourceKind::Graphite(_) => Protocol::Tcp,
+            SourceKind::GraphiteUdp(_) => Protocol::Udp,
+        }
+    }
+
+    /// The tag that its entries carry.
+    #[must_use]
+    pub const fn tag(&self) -> &TagName {
+        match &self.kind {
+            SourceKind::Graphite(graphite) => &graphite.lines.tag,
+            SourceKind::GraphiteUdp(graphite) => &graphite.lines.tag,
+        }
+    }
+
+    /// Its address and whether that may be public, to be changed.
+    pub(crate) const fn binding_mut(&mut self) -> (&mut ListenAddr, &mut bool) {
+        match &mut self.kind {
+            SourceKind::Graphite(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
+            SourceKind::GraphiteUdp(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
+        }
+    }
+}
+
+/// What a source is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceKind {
+    /// `graphite`: Graphite's plaintext lines over TCP.
+    Graphite(GraphiteSource),
+    /// `graphite-udp`: the same lines over UDP.
+    GraphiteUdp(GraphiteUdpSource),
+}
+
+impl SourceKind {
+    /// Its `type` in the configuration.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Graphite(_) => "graphite",
+            Self::GraphiteUdp(_) => "graphite-udp",
+        }
+    }
+}
+
+/// `[destinations.NAME]`: somewhere that data goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationConfig {
+    /// Its name, unique among the destinations.
+    pub name: String,
+    /// What it is, with its settings.
+    pub kind: DestinationKind,
+}
+
+/// What a destination is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DestinationKind {
+    /// `store`: the log itself, kept.
+    Store,
+}
+
+impl DestinationKind {
+    /// Its `type` in the configuration.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Store => "store",
+        }
+    }
+}
+
+/// `[[routes]]`: which tags go where. An entry goes to the destinations of every route that
+/// matches its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The tags.
+    pub tags: Vec<TagPattern>,
+    /// The names of the destinations.
+    pub to: Vec<String>,
+}

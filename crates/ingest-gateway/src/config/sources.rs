@@ -1,0 +1,76 @@
+//! `[sources.NAME]`: names, types and addresses; the settings of each type are beside this file.
+
+use super::graphite;
+use super::listen::Listen;
+use super::model::{SourceConfig, SourceKind};
+use super::values::quoted;
+use super::walk::{Node, Table};
+
+const KINDS: &[&str] = &["graphite", "graphite-udp"];
+const LATER: &[&str] = &["graphite-pickle", "gravwell", "hydra", "loggregator", "kafka", "amqp"];
+
+/// Names that mean something else where listeners are named.
+const RESERVED: &[&str] = &["admin"];
+
+/// A source with the places that later checks point at.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    pub(super) config: SourceConfig,
+    /// The table.
+    pub(super) node: Node<'a>,
+    /// Where it listens.
+    pub(super) listen: Listen<'a>,
+    /// The tag, where the file names one.
+    pub(super) tag: Option<Node<'a>>,
+    /// The read-ahead, where the file names one.
+    pub(super) read_ahead: Option<Node<'a>>,
+}
+
+pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
+    let mut sources = Vec::new();
+    for (name, node) in table.entries() {
+        let Some(mut table) = node.table() else { continue };
+        check_name(&table.node, name, RESERVED);
+        let kinds = super::choice::one_of(KINDS.iter().copied());
+        let kind = table.required("type", &kinds).and_then(|node| node.kind(KINDS, LATER));
+        let mut source = Source {
+            config: SourceConfig {
+                name: name.to_owned(),
+                kind: SourceKind::Graphite(super::GraphiteSource::default()),
+            },
+            node: table.node.clone(),
+            listen: Listen::DEFAULT,
+            tag: None,
+            read_ahead: None,
+        };
+        match kind {
+            Some("graphite") => graphite::read_tcp(&mut table, &mut source),
+            Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
+            // Which keys are known depends on the type.
+            _ => continue,
+        }
+        refuse_later_keys(&mut table);
+        table.finish(&[]);
+        sources.push(source);
+    }
+    sources
+}
+
+/// Keys that are described but not yet part of this program say so, instead of "unknown".
+fn refuse_later_keys(table: &mut Table<'_>) {
+    if let Some(node) = table.refused("rejects") {
+        let found = "a key that is not in this build of ingestry".to_owned();
+        node.at_key(found, "a configuration without it");
+    }
+}
+
+/// Names stand in labels, in `NAME=ADDR` and in paths of keys.
+pub(super) fn check_name(node: &Node<'_>, name: &str, reserved: &[&str]) {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !(1..=64).contains(&name.len()) || !name.bytes().all(letter) {
+        let allowed = "a name of 1 to 64 letters, digits, - and _";
+        node.at_key(format!("the name {}", quoted(name)), allowed);
+    } else if reserved.contains(&name) {
+        node.at_key(format!("the name \"{name}\""), "any other name: this one is reserved");
+    }
+}

@@ -1,0 +1,325 @@
+//! Configuration files from outside: what loads, what does not, and what is said about it.
+//!
+//! The files `configs/*.txt` hold cases: `=== name`, the text of a configuration, `---`, and
+//! exactly what is reported about it when the file is called `f`.
+#![allow(clippy::indexing_slicing, clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ingest_gateway::config::{
+    BadTags, Config, Durability, Infinity, Loaded, MAX_FILE, OnFull, Profile, Protocol, Rejected,
+    SourceKind, Tagged, Values, load, parse,
+};
+
+const SYNTAX: &str = include_str!("configs/syntax.txt");
+const LOG: &str = include_str!("configs/log.txt");
+const SOURCES: &str = include_str!("configs/sources.txt");
+const REST: &str = include_str!("configs/rest.txt");
+const WARNINGS: &str = include_str!("configs/warnings.txt");
+const FULL: &str = include_str!("configs/full.toml");
+const DEFAULTS: &str = include_str!("configs/defaults.toml");
+const EXAMPLE: &str = include_str!("configs/example.toml");
+
+fn read(text: &str) -> Result<Loaded, Rejected> {
+    parse(Path::new("f"), text.as_bytes())
+}
+
+fn fine(text: &str) -> Config {
+    match read(text) {
+        Ok(loaded) => {
+            assert_eq!(loaded.warnings, []);
+            loaded.config
+        }
+        Err(rejected) => panic!("{rejected}"),
+    }
+}
+
+/// All that is reported, a line each.
+fn report(result: &Result<Loaded, Rejected>) -> String {
+    let mut lines = Vec::new();
+    let warnings = match result {
+        Ok(loaded) => {
+            lines.push(format!("fine: {}", loaded.config.summary()));
+            &loaded.warnings
+        }
+        Err(rejected) => {
+            assert!(!rejected.errors.is_empty());
+            lines.extend(rejected.errors.iter().map(ToString::to_string));
+            &rejected.warnings
+        }
+    };
+    lines.extend(warnings.iter().map(ToString::to_string));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+struct Case<'t> {
+    name: &'t str,
+    config: &'t str,
+    expected: &'t str,
+}
+
+fn cases(text: &str) -> impl Iterator<Item = Case<'_>> {
+    text.split("=== ").skip(1).map(|case| {
+        let (name, rest) = case.split_once('\n').expect("a name");
+        let (config, expected) = rest.split_once("---\n").expect("a report");
+        Case { name, config, expected }
+    })
+}
+
+/// Compares every case, prints all that differ, and returns how many there were.
+fn check(text: &str) -> usize {
+    let (mut count, mut wrong) = (0, 0);
+    for Case { name, config, expected } in cases(text) {
+        count += 1;
+        let found = report(&read(config));
+        if found != expected {
+            wrong += 1;
+            println!("=== {name}\n{config}--- expected\n{expected}--- found\n{found}");
+        }
+    }
+    assert_eq!(wrong, 0, "{wrong} of {count} cases differ");
+    count
+}
+
+#[test]
+fn what_is_broken_is_reported() {
+    let counts = [SYNTAX, LOG, SOURCES, REST].map(check);
+    assert!(counts.iter().sum::<usize>() >= 120, "{counts:?}");
+}
+
+#[test]
+fn what_is_odd_is_warned_about() {
+    assert!(check(WARNINGS) >= 6);
+}
+
+#[test]
+fn no_broken_case_loads() {
+    for case in [SYNTAX, LOG, SOURCES, REST].into_iter().flat_map(cases) {
+        assert!(read(case.config).is_err(), "{}", case.name);
+    }
+}
+
+#[test]
+fn nothing_at_all_is_the_default_set() {
+    assert_eq!(fine(""), Config::default());
+    assert_eq!(fine("# nothing\n"), Config::default());
+}
+
+#[test]
+fn the_defaults_are_what_they_are_said_to_be() {
+    assert_eq!(fine(DEFAULTS), Config::default());
+}
+
+#[test]
+fn the_example_loads() {
+    let config = fine(EXAMPLE);
+    assert_eq!(config.summary(), "2 sources, 1 destination, 1 route");
+    assert_eq!(config.log.max_bytes, Some(10 << 30));
+    assert_eq!(config.log.keep.bytes, Some(10 << 30));
+    assert_eq!(config.log.keep.age, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!(config.sources, Config::default().sources);
+    assert_eq!(config.destinations[0].name, "archive");
+    assert!(config.routes[0].tags[0].matches("app-1"));
+    assert_eq!(config.routes[0].tags[1].exact(), Some("graphite"));
+    assert_eq!(config.routes[0].to, ["archive"]);
+}
+
+#[test]
+fn every_key_arrives() {
+    let config = fine(FULL);
+    assert!(!config.hydra.websocket_enabled);
+    assert_eq!(config.log.dir, PathBuf::from("/var/lib/ingestry"));
+    assert_eq!(config.log.max_bytes, Some(2 << 30));
+    assert_eq!(config.log.durability, Durability::Os);
+    assert_eq!(config.log.min_free, Some(100_000_000));
+    assert_eq!(config.log.on_full, OnFull::DropOldest);
+    assert_eq!(config.log.memory, 128 << 20);
+    assert_eq!(config.log.keep.bytes, Some(3 << 29));
+    assert_eq!(config.log.keep.age, Some(Duration::from_secs(36 * 3600)));
+    assert!(!config.admin.enabled && config.admin.control && config.admin.allow_public);
+    assert_eq!(config.admin.listen.to_string(), "[::]:8911");
+
+    let [lines, datagrams] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+    assert_eq!((lines.name.as_str(), lines.kind.type_name()), ("lines", "graphite"));
+    assert_eq!((lines.protocol(), lines.listen().port()), (Protocol::Tcp, 2013));
+    let SourceKind::Graphite(tcp) = &lines.kind else { panic!("{lines:?}") };
+    assert!(tcp.allow_public);
+    assert_eq!((tcp.read_ahead, tcp.max_connections), (1 << 20, 64));
+    assert_eq!(tcp.idle_timeout, Some(Duration::from_secs(120)));
+    assert_eq!((tcp.lines.tag.as_str(), tcp.lines.values), ("carbon", Values::All));
+    assert_eq!((tcp.lines.profile, tcp.lines.tagged), (Profile::RelayNgStrict, Tagged::Raw));
+    assert_eq!((tcp.lines.bad_tags, tcp.lines.infinity), (BadTags::Reject, Infinity::Drop));
+    assert_eq!((tcp.lines.fraction, tcp.lines.max_line), (true, 32 << 10));
+    assert_eq!(tcp.lines.max_past, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!(tcp.lines.max_future, Some(Duration::from_secs(600)));
+
+    assert_eq!((datagrams.protocol(), datagrams.tag().as_str()), (Protocol::Udp, "udp"));
+    let SourceKind::GraphiteUdp(udp) = &datagrams.kind else { panic!("{datagrams:?}") };
+    assert_eq!((udp.receive_buffer, udp.lines.max_line), (8 << 20, 8 << 10));
+}
+
+#[test]
+fn sources_keep_the_order_of_the_file() {
+    let text = "[sources.z]\ntype = 'graphite'\nlisten = 'localhost:1'\n\
+                [sources.a]\ntype = 'graphite'\nlisten = 'localhost:2'\n\
+                [sources.m]\ntype = 'graphite'\nlisten = 'localhost:0'\n";
+    let names: Vec<_> = fine(text).sources.into_iter().map(|source| source.name).collect();
+    assert_eq!(names, ["z", "a", "m"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_have_a_place() {
+    let error = parse(Path::new("f"), b"[log]\ndir = \"\xff\"\n").unwrap_err().to_string();
+    assert_eq!(error, "f:2:8: syntax: found bytes that are no UTF-8; allowed: UTF-8 text");
+}
+
+#[test]
+fn line_ends_and_marks_do_not_move_places() {
+    let expected = "f:2:7: log.dir: found \"\"; allowed: a path, not empty";
+    for text in ["[log]\ndir = \"\"", "[log]\r\ndir = \"\"\r\n", "\u{feff}[log]\ndir = \"\"\n"] {
+        assert_eq!(read(text).unwrap_err().to_string(), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn deep_and_long_files_are_refused_not_suffered() {
+    for text in [
+        "a.".repeat(200_000) + "a = 1",
+        format!("[{}a]", "a.".repeat(200_000)),
+        format!("a = {}", "[".repeat(200_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        "x".repeat(500_000),
+        (0..20_000).map(|n| format!("key{n} = 1\n")).collect(),
+        format!("log = {{ {} }}", (0..20_000).map(|n| format!("k{n} = 1,")).collect::<String>()),
+    ] {
+        assert!(read(&text).is_err());
+    }
+}
+
+#[test]
+fn files_are_read_up_to_a_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("large.toml");
+    std::fs::write(&file, "#".repeat(MAX_FILE as usize)).unwrap();
+    assert_eq!(load(&file).unwrap().config, Config::default());
+    std::fs::write(&file, "#".repeat(MAX_FILE as usize + 1)).unwrap();
+    let error = load(&file).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: cannot be read: larger than 1 MiB", file.display()));
+    assert!(load(dir.path()).unwrap_err().to_string().contains(": cannot be read: "));
+    assert!(load(&dir.path().join("none")).unwrap_err().errors[0].place().is_none());
+}
+
+/// A small deterministic generator (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+}
+
+/// Changes a few places of a text: bytes, lines, and pieces that mean something to TOML.
+fn mutate(text: &[u8], random: &mut Random) -> Vec<u8> {
+    const PIECES: &[&str] = &[
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        "=",
+        ".",
+        ",",
+        "\"",
+        "\"\"\"",
+        "'",
+        "#",
+        "\n",
+        "\r",
+        "\\",
+        "\\u0000",
+        "\0",
+        "\u{feff}",
+        "é",
+        "-",
+        "_",
+        "0",
+        "1e999",
+        "nan",
+        "true",
+        "2024-01-01",
+        "type = \"graphite\"\n",
+        "[sources.x]\n",
+        "[log.keep]\n",
+        "99999999999999999999",
+        " MiB",
+    ];
+    let mut text = text.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(text.len() + 1);
+        let to = (at + random.below(20)).min(text.len());
+        match random.below(6) {
+            0 if at < text.len() => {
+                let any = if random.below(8) == 0 { 256 } else { 128 };
+                text[at] = random.below(any) as u8;
+            }
+            1 => drop(text.drain(at..to)),
+            2 => {
+                let piece = PIECES[random.below(PIECES.len())];
+                drop(text.splice(at..at, piece.bytes()));
+            }
+            3 => {
+                let copy = text[at..to].to_vec();
+                let at = random.below(text.len() + 1);
+                drop(text.splice(at..at, copy));
+            }
+            4 => {
+                let mut lines: Vec<&[u8]> = text.split(|b| *b == b'\n').collect();
+                let (a, b) = (random.below(lines.len()), random.below(lines.len()));
+                lines.swap(a, b);
+                text = lines.join(&b'\n');
+            }
+            _ => text.truncate(at.max(text.len() / 2)),
+        }
+    }
+    text
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let seeds: Vec<&str> = [FULL, DEFAULTS, EXAMPLE]
+        .into_iter()
+        .chain([LOG, SOURCES, REST, WARNINGS].into_iter().flat_map(cases).map(|case| case.config))
+        .collect();
+    let (mut good, mut bad) = (0, 0);
+    for round in 0..20_000 {
+        let seed = if round % 2 == 0 { random.below(3) } else { random.below(seeds.len()) };
+        let text = mutate(seeds[seed].as_bytes(), &mut random);
+        let result = parse(Path::new("f"), &text);
+        let lines = text.iter().filter(|b| **b == b'\n').count() + 1;
+        match &result {
+            Ok(loaded) => {
+                good += 1;
+                for warning in &loaded.warnings {
+                    assert!(warning.place.as_ref().is_some_and(|place| place.line <= lines));
+                }
+            }
+            Err(rejected) => {
+                bad += 1;
+                for error in &rejected.errors {
+                    let place = error.place().expect("a place");
+                    assert!((1..=lines).contains(&place.line) && place.column >= 1, "{error}");
+                }
+                let places: Vec<_> = rejected.errors.iter().map(|error| error.place()).collect();
+                assert!(places.is_sorted(), "{rejected}");
+            }
+        }
+        assert!(report(&result).ends_with('\n'));
+    }
+    assert!(good > 500 && bad > 5_000, "{good} good, {bad} bad: the mutations are too one-sided");
+}

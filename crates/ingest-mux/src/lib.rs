@@ -1,0 +1,1 @@
+//! Many destinations, one promise: outputs, leases and delivery over a crash-safe log.

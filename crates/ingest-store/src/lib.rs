@@ -1,0 +1,1 @@
+//! Index, search and follow over a kept ingest log.

@@ -1,0 +1,480 @@
+//! The log thread: takes what producers handed over, writes all of it at once, syncs, says so.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::active::ActiveSegment;
+use crate::catalog::Tally;
+use crate::error::Refused;
+use crate::format::{Kind, LockFile, Missing, RecordHeader, SYNCED_AT, VoidBody, stride};
+use crate::fs::write_all_at;
+use crate::plant::Plant;
+use crate::shared::{Chore, Counters, Shared, lock};
+use crate::status::Health;
+use crate::tail::Record;
+use crate::{Level, Lsn, Permit};
+
+/// How long the thread waits before it looks for room, or tries a failed disk, again.
+const RETRY: Duration = Duration::from_millis(50);
+/// Most records of one write.
+const MAX_RECORDS: usize = 512;
+static PADDING: [u8; 8] = [0; 8];
+
+/// A record on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) first: Lsn,
+    pub(crate) count: u16,
+    pub(crate) kind: Kind,
+    pub(crate) source: u16,
+    pub(crate) arrival: i64,
+    pub(crate) body: Bytes,
+    pub(crate) body_crc: u32,
+    pub(crate) level: Level,
+    pub(crate) tally: Tally,
+    #[expect(dead_code, reason = "held until the record is durable, and given back by its drop")]
+    pub(crate) permits: Vec<Permit>,
+}
+
+impl Submission {
+    fn bytes(&self) -> u64 {
+        let copies = if self.kind == Kind::Definitions { 2 } else { 1 };
+        stride(self.body.len() as u32) * copies
+    }
+
+    const fn end(&self) -> Lsn {
+        self.first.saturating_add(self.count as u64)
+    }
+
+    fn header(&self, synced: Lsn, epoch: u32) -> RecordHeader {
+        RecordHeader {
+            body_len: self.body.len() as u32,
+            count: self.count,
+            kind: self.kind,
+            flags: 0,
+            first: self.first,
+            synced,
+            arrival: self.arrival,
+            source: self.source,
+            epoch,
+            body_crc: self.body_crc,
+        }
+    }
+}
+
+/// What comes to the log thread.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Append(Submission),
+    /// Sync what is written, whatever its level.
+    Sync,
+    /// Write what is there, end in order, and say what could not be written any more.
+    Close(Sender<Unwritten>),
+}
+
+/// What a closing log could not write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unwritten {
+    /// Entries of level `memory` among them: acknowledged, and lost.
+    pub acknowledged: u64,
+    /// Entries that nobody was told were accepted.
+    pub unacknowledged: u64,
+}
+
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    inbox: Receiver<Message>,
+    active: Option<ActiveSegment>,
+    /// Ranges that the first segment of this run names.
+    announce: Vec<Missing>,
+    next: Lsn,
+    pending: VecDeque<Submission>,
+    pending_bytes: u64,
+    /// Written, not yet synced.
+    unsynced: Vec<Submission>,
+    unsynced_since: Option<Instant>,
+    sync_wanted: bool,
+    /// Highest LSN that a record or mark on disk witnesses as durable.
+    witnessed: Lsn,
+    last_activity: Instant,
+    closing: Option<Sender<Unwritten>>,
+    plant: Option<Plant>,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committer").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl Committer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        inbox: Receiver<Message>,
+        next: Lsn,
+        announce: Vec<Missing>,
+    ) -> Self {
+        Self {
+            shared,
+            inbox,
+            active: None,
+            announce,
+            next,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            unsynced: Vec::new(),
+            unsynced_since: None,
+            sync_wanted: false,
+            witnessed: next.saturating_sub(1),
+            last_activity: Instant::now(),
+            closing: None,
+            plant: Plant::active(),
+        }
+    }
+
+    /// Begins this run's first segment; done before anything is accepted.
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        let void = if self.announce.is_empty() {
+            None
+        } else {
+            let missing = lock(&self.shared.missing);
+            Some(VoidBody {
+                void_total: missing.void_total,
+                unwitnessed_total: missing.unwitnessed_total,
+                missing: self.announce.clone(),
+            })
+        };
+        let first =
+            self.unsynced.first().or_else(|| self.pending.front()).map_or(self.next, |s| s.first);
+        let active = ActiveSegment::create(&self.shared, first, void.as_ref())?;
+        // Later segments do not repeat it: it is durable now.
+        self.announce.clear();
+        self.active = Some(active);
+        Ok(())
+    }
+
+    /// The thread's life.
+    pub(crate) fn run(mut self) {
+        loop {
+            self.receive();
+            if self.plant == Some(Plant::AckBeforeWrite) && !self.pending.is_empty() {
+                let end = self.pending.back().map_or(self.next, Submission::end);
+                self.shared.synced.advance(end);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if let Err(error) = self.commit() {
+                self.failed(&error);
+                if self.closing.is_none() {
+                    continue;
+                }
+            }
+            if self.closing.is_some() && (self.pending.is_empty() || self.stuck()) {
+                self.end();
+                return;
+            }
+        }
+    }
+
+    fn stuck(&self) -> bool {
+        self.shared.health() != Health::Accepting
+    }
+
+    /// Waits for work and takes all that is there, up to one group.
+    fn receive(&mut self) {
+        if self.pending.is_empty() && self.closing.is_none() {
+            let now = Instant::now();
+            let message = match self.deadline() {
+                Some(deadline) => self.inbox.recv_timeout(deadline.saturating_duration_since(now)),
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match message {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let (sender, _) = crossbeam_channel::bounded(1);
+                    self.closing = Some(sender);
+                }
+            }
+        }
+        while self.pending_bytes < self.shared.options.group_bytes
+            && self.pending.len() < MAX_RECORDS
+        {
+            let Ok(message) = self.inbox.try_recv() else { break };
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Append(submission) => {
+                self.pending_bytes += submission.bytes();
+                self.next = self.next.max(submission.end());
+                self.pending.push_back(submission);
+            }
+            Message::Sync => self.sync_wanted = true,
+            Message::Close(sender) => self.closing = Some(sender),
+        }
+    }
+
+    /// When something is due though nothing arrives.
+    fn deadline(&self) -> Option<Instant> {
+        let options = &self.shared.options;
+        let sync = self.unsynced_since.map(|since| since + options.os_sync);
+        let mark = (self.needs_mark() && self.unsynced.is_empty())
+            .then(|| self.last_activity + options.idle_mark);
+        [sync, mark].into_iter().flatten().min()
+    }
+
+    fn needs_mark(&self) -> bool {
+        self.shared.synced.end() > self.witnessed.saturating_add(1) && self.active.is_some()
+    }
+
+    /// Writes the next group, syncs where that is due, marks where it is idle.
+    fn commit(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let mut waiting = false;
+        if !self.pending.is_empty() {
+            match self.room()? {
+                Some(count) => {
+                    self.write(count)?;
+                    self.last_activity = now;
+                }
+                None => waiting = true,
+            }
+        }
+        let overdue = self
+            .unsynced_since
+            .is_some_and(|since| now.duration_since(since) >= self.shared.options.os_sync);
+        let wanted = self.sync_wanted || self.unsynced.iter().any(|s| s.level >= Level::Disk);
+        if !self.unsynced.is_empty() && (wanted || overdue || self.closing.is_some()) {
+            self.sync()?;
+        }
+        self.sync_wanted = false;
+        if self.pending.is_empty()
+            && self.unsynced.is_empty()
+            && self.needs_mark()
+            && now.duration_since(self.last_activity) >= self.shared.options.idle_mark
+        {
+            self.mark()?;
+        }
+        if waiting {
+            self.wait_for_room();
+        } else if self.shared.set_health(Health::Accepting) {
+            self.shared.synced.refuse(None);
+            self.shared.written.refuse(None);
+            tracing::info!("The log accepts again.");
+        }
+        Ok(())
+    }
+
+    /// How many pending records go into the next write; `None` when there is no room.
+    fn room(&mut self) -> io::Result<Option<usize>> {
+        if self.active.as_ref().is_some_and(ActiveSegment::is_over) {
+            self.rotate(false)?;
+        }
+        let limits = &self.shared.limits;
+        let keep = limits.reserve();
+        let space = self.shared.fs.space(&self.shared.dir)?;
+        let by_limit = limits.max_bytes.saturating_sub(self.shared.used_bytes() + keep);
+        let by_space = space.available.saturating_sub(limits.min_free.saturating_add(keep));
+        let open = self.active.as_ref().map_or_else(|| limits.segment_bytes(), ActiveSegment::left);
+        let mut bytes = 0;
+        let mut count = 0;
+        for submission in &self.pending {
+            bytes += submission.bytes();
+            if bytes > by_limit.min(by_space) || (count > 0 && bytes > open) {
+                break;
+            }
+            count += 1;
+            if bytes >= self.shared.options.group_bytes {
+                break;
+            }
+        }
+        Ok((count > 0).then_some(count))
+    }
+
+    fn wait_for_room(&mut self) {
+        if self.shared.set_health(Health::Full) {
+            Counters::add(&self.shared.counters.full_episodes, 1);
+            tracing::warn!(
+                used = self.shared.used_bytes(),
+                max_bytes = self.shared.limits.max_bytes,
+                min_free = self.shared.limits.min_free,
+                "The log is full: what arrives waits."
+            );
+        }
+        let _ = self.shared.chores.try_send(Chore::Look);
+        let _ = self.shared.room.1.recv_timeout(RETRY);
+    }
+
+    /// Writes the first `count` pending records, in one vectored write.
+    fn write(&mut self, count: usize) -> io::Result<()> {
+        if self.active.is_none() {
+            self.begin()?;
+        }
+        let Some(active) = self.active.as_mut() else { return Ok(()) };
+        let synced = self.shared.synced.end().saturating_sub(1);
+        let mut headers = Vec::with_capacity(count);
+        for submission in self.pending.iter().take(count) {
+            headers.push(submission.header(synced, active.epoch()));
+        }
+        let encoded: Vec<_> = headers.iter().map(|header| active.encode(header)).collect();
+        let mut slices = Vec::with_capacity(count * 3);
+        for (submission, header) in self.pending.iter().zip(&encoded) {
+            let copies = if submission.kind == Kind::Definitions { 2 } else { 1 };
+            let pad = submission.body.len().wrapping_neg() % 8;
+            for _ in 0..copies {
+                slices.push(IoSlice::new(header));
+                slices.push(IoSlice::new(&submission.body));
+                slices.push(IoSlice::new(PADDING.get(..pad).unwrap_or_default()));
+            }
+        }
+        let mut offset = active.offset();
+        active.write(&mut slices)?;
+        self.witnessed = synced;
+        let counters = &self.shared.counters;
+        Counters::add(&counters.groups, 1);
+        Counters::add(&counters.records, count as u64);
+        for (submission, header) in self.pending.drain(..count).zip(&headers) {
+            active.note(header, &submission.tally);
+            if submission.kind == Kind::Definitions {
+                active.note_definitions(offset);
+                active.note_definitions(offset + header.stride());
+            }
+            offset += submission.bytes();
+            self.pending_bytes = self.pending_bytes.saturating_sub(submission.bytes());
+            Counters::add(&counters.written_bytes, submission.bytes());
+            self.unsynced.push(submission);
+        }
+        self.unsynced_since.get_or_insert_with(Instant::now);
+        let end = self.unsynced.last().map_or(self.next, Submission::end);
+        self.shared.written.advance(end);
+        Ok(())
+    }
+
+    /// Makes everything written durable, and says so.
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(active) = self.active.as_mut() else { return Ok(()) };
+        let started = Instant::now();
+        active.sync()?;
+        let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Counters::add(&self.shared.counters.syncs, 1);
+        Counters::add(&self.shared.counters.sync_nanos, nanos);
+        let epoch = active.epoch();
+        self.unsynced_since = None;
+        let Some(last) = self.unsynced.last() else { return Ok(()) };
+        let end = last.end();
+        let synced = self.shared.synced.end().saturating_sub(1);
+        let done = std::mem::take(&mut self.unsynced);
+        let records = done.iter().filter(|s| s.kind == Kind::Entries);
+        self.shared.tail.push(
+            records.map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() }),
+        );
+        let bytes = LockFile::encode_synced(self.shared.log_id, end.saturating_sub(1));
+        // For readers beside this process, and before anybody is told: what is durable does not
+        // depend on it, but after a kill it says how far the acknowledgements had come.
+        if let Err(error) =
+            write_all_at(&*self.shared.lock_file, &mut [IoSlice::new(&bytes)], SYNCED_AT)
+        {
+            tracing::debug!(%error, "Cannot write the synced LSN into LOCK.");
+        }
+        self.shared.synced.advance(end);
+        Ok(())
+    }
+
+    fn mark(&mut self) -> io::Result<()> {
+        let synced = self.shared.synced.end().saturating_sub(1);
+        let Some(active) = self.active.as_mut() else { return Ok(()) };
+        active.control(Kind::Mark, self.next, synced, &[])?;
+        active.sync()?;
+        self.witnessed = synced;
+        Counters::add(&self.shared.counters.marks, 1);
+        Ok(())
+    }
+
+    /// Ends the segment with a seal. `clean`: the log ends with it.
+    fn rotate(&mut self, clean: bool) -> io::Result<()> {
+        if !self.unsynced.is_empty() {
+            self.sync()?;
+        }
+        let synced = self.shared.synced.end().saturating_sub(1);
+        let first_pending = self.pending.front().map_or(self.next, |s| s.first);
+        if let Some(mut active) = self.active.take() {
+            active.seal(synced, first_pending, clean)?;
+            self.witnessed = synced;
+        }
+        let _ = self.shared.chores.try_send(Chore::Look);
+        Ok(())
+    }
+
+    /// A write or sync failed: the segment is given up as it is; what it did not cover goes to a
+    /// new one. If that cannot be begun either, the log is full or failed until it can.
+    fn failed(&mut self, error: &io::Error) {
+        if let Some(active) = self.active.take() {
+            tracing::error!(
+                segment = %active.name(), %error,
+                "Writing failed: the segment is given up, a new one is begun."
+            );
+            active.abandon();
+            Counters::add(&self.shared.counters.segments_abandoned, 1);
+            self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+            let mut again: VecDeque<_> = std::mem::take(&mut self.unsynced).into();
+            self.pending_bytes += again.iter().map(Submission::bytes).sum::<u64>();
+            again.append(&mut self.pending);
+            self.pending = again;
+            self.unsynced_since = None;
+            return;
+        }
+        if is_no_room(error) {
+            self.wait_for_room();
+            return;
+        }
+        if self.shared.set_health(Health::Failed) {
+            tracing::error!(%error, "The log has failed: records are refused until it works again.");
+        }
+        let refused = Refused::Failed(Arc::new(io::Error::new(error.kind(), error.to_string())));
+        self.shared.synced.refuse(Some(refused.clone()));
+        self.shared.written.refuse(Some(refused));
+        std::thread::sleep(RETRY);
+    }
+
+    /// Ends in order: a mark, a seal, and the account of what could not be written.
+    fn end(&mut self) {
+        let mut unwritten = Unwritten::default();
+        for submission in self.pending.iter().chain(&self.unsynced) {
+            let entries = u64::from(submission.count);
+            match submission.level {
+                Level::Memory => unwritten.acknowledged += entries,
+                _ => unwritten.unacknowledged += entries,
+            }
+        }
+        let clean = self.pending.is_empty() && self.unsynced.is_empty();
+        let ended = (|| {
+            if self.active.is_some() {
+                self.mark()?;
+            }
+            self.rotate(clean)
+        })();
+        if let Err(error) = ended {
+            tracing::error!(%error, "The log could not be ended in order; opening recovers it.");
+        }
+        let _ = self.shared.chores.send(Chore::Stop);
+        self.shared.synced.refuse(Some(Refused::Closed));
+        self.shared.written.refuse(Some(Refused::Closed));
+        if let Some(sender) = self.closing.take() {
+            let _ = sender.send(unwritten);
+        }
+    }
+}
+
+/// Whether an error says that the disk is full rather than broken.
+pub(crate) fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,448 @@
+//! The log as its user has it.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Sender, bounded, unbounded};
+
+use crate::catalog::{Catalog, Tally};
+use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
+use crate::error::{OpenError, Refused};
+use crate::keeper::{self, Keeper};
+use crate::opening;
+use crate::options::{Limits, Options};
+use crate::progress::{Progress, Reached};
+use crate::reader::Reader;
+use crate::shared::{Chore, Counters, Shared, lock};
+use crate::status::{Health, Recovery, Status};
+use crate::tail::Tail;
+use crate::{Cursor, Kind, LogId, Lsn, Missing, MissingCause, Permit, Permits};
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// Handed over: lost by a kill.
+    Memory,
+    /// Written: survives a kill, not a power cut; synced within 200 ms.
+    Os,
+    /// A sync covers it.
+    #[default]
+    Disk,
+}
+
+/// Entries of one source, encoded, ready for the log.
+#[derive(Debug)]
+pub struct Entries {
+    /// How many; at least 1.
+    pub count: u16,
+    /// Number of the configured source.
+    pub source: u16,
+    /// When they arrived, nanoseconds since the Unix epoch.
+    pub arrival: i64,
+    /// Their bytes.
+    pub body: Bytes,
+    /// When the write counts as done.
+    pub level: Level,
+    /// Counts by the user's numbers, for the seal of the segment.
+    pub tally: Tally,
+    /// Held until the entries are durable.
+    pub permits: Vec<Permit>,
+}
+
+#[derive(Debug)]
+struct Intake {
+    next: Lsn,
+    closed: bool,
+    sender: Sender<Message>,
+}
+
+/// A handle for producers; clones write to the same log.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    intake: Arc<Mutex<Intake>>,
+}
+
+/// The LSNs that a record was given, and the level it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a record that was handed over is not durable yet"]
+pub struct Ticket {
+    /// LSN of its first entry.
+    pub first: Lsn,
+    /// LSN after its last.
+    pub end: Lsn,
+    /// When it counts as done.
+    pub level: Level,
+}
+
+impl Writer {
+    /// Hands entries over. Never blocks: memory is bounded by the permits taken before.
+    ///
+    /// What was handed over may be written even when waiting for it ends in an error, or is given
+    /// up.
+    ///
+    /// # Errors
+    /// [`Refused`] when the log is closed, has failed, or could never hold the record.
+    pub fn append(&self, entries: Entries) -> Result<Ticket, Refused> {
+        let limit = self.shared.limits.max_record();
+        let found = entries.body.len() as u64;
+        if found > limit {
+            return Err(Refused::TooLarge { found, limit });
+        }
+        let body_crc = crc32c::crc32c(&entries.body);
+        let level = entries.level;
+        let submission = Submission {
+            first: 0,
+            count: entries.count,
+            kind: Kind::Entries,
+            source: entries.source,
+            arrival: entries.arrival,
+            body: entries.body,
+            body_crc,
+            level,
+            tally: entries.tally,
+            permits: entries.permits,
+        };
+        let (first, end) = self.submit(submission)?;
+        Ok(Ticket { first, end, level })
+    }
+
+    /// Hands definitions over: they stand in the log before every record that is handed over
+    /// after this call returns.
+    ///
+    /// # Errors
+    /// As for [`Writer::append`].
+    pub fn define(&self, body: Bytes) -> Result<(), Refused> {
+        let body_crc = crc32c::crc32c(&body);
+        let submission = Submission {
+            first: 0,
+            count: 0,
+            kind: Kind::Definitions,
+            source: 0,
+            arrival: 0,
+            body,
+            body_crc,
+            level: Level::Os,
+            tally: Tally::new(),
+            permits: Vec::new(),
+        };
+        self.submit(submission).map(|_| ())
+    }
+
+    /// Numbers are given under a lock that is held for the hand-over only, so that the order of
+    /// the channel is the order of the log.
+    fn submit(&self, mut submission: Submission) -> Result<(Lsn, Lsn), Refused> {
+        if self.shared.health() == Health::Failed
+            && let Some(refused) = self.shared.synced.refused()
+        {
+            return Err(refused);
+        }
+        let mut intake = lock(&self.intake);
+        if intake.closed {
+            return Err(Refused::Closed);
+        }
+        let first = intake.next;
+        let end = first.saturating_add(u64::from(submission.count));
+        submission.first = first;
+        intake.next = end;
+        intake.sender.send(Message::Append(submission)).map_err(|_| Refused::Closed)?;
+        Ok((first, end))
+    }
+
+    /// The next LSN to be given.
+    #[must_use]
+    pub fn next(&self) -> Lsn {
+        lock(&self.intake).next
+    }
+
+    /// Waits until a record counts as done by its level.
+    pub fn done(&self, ticket: &Ticket) -> Reached {
+        let (progress, end) = match ticket.level {
+            Level::Memory => (&self.shared.written, 0),
+            Level::Os => (&self.shared.written, ticket.end),
+            Level::Disk => (&self.shared.synced, ticket.end),
+        };
+        Reached::new(Arc::clone(progress), end)
+    }
+
+    /// Waits until everything below `end` is durable.
+    pub fn synced(&self, end: Lsn) -> Reached {
+        Reached::new(Arc::clone(&self.shared.synced), end)
+    }
+
+    /// Everything below is durable.
+    #[must_use]
+    pub fn synced_end(&self) -> Lsn {
+        self.shared.synced.end()
+    }
+
+    /// The process-wide budget of bytes in flight.
+    #[must_use]
+    pub fn permits(&self) -> &Permits {
+        &self.shared.permits
+    }
+
+    /// Whether the log takes records.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+}
+
+/// An open log. Dropping it ends it in order, without an account; [`Log::close`] gives one.
+#[derive(Debug)]
+pub struct Log {
+    shared: Arc<Shared>,
+    writer: Writer,
+    recovery: Recovery,
+    cursors: Vec<Cursor>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Opens the log in `dir`, making both if need be. The directory stays locked for this
+    /// process until the log is closed.
+    ///
+    /// # Errors
+    /// [`OpenError`]: in use, limits that cannot work, a later format, or what the operating
+    /// system says. Damaged content is no error: see [`Log::recovery`].
+    pub fn open(
+        dir: &Path,
+        options: Options,
+        catalog: Arc<dyn Catalog>,
+    ) -> Result<Self, OpenError> {
+        let fs = Arc::clone(&options.file_system);
+        fs.create_dir_all(dir).map_err(OpenError::io("cannot make", dir))?;
+        let space = fs.space(dir).map_err(OpenError::io("cannot measure", dir))?;
+        let limits = Limits::resolve(&options, dir, space)?;
+        let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
+        let plan = opening::plan(&*fs, dir, &*lock_file, &*catalog)?;
+        let (chores, chores_inbox) = unbounded();
+        let shared = Arc::new(Shared {
+            dir: dir.to_owned(),
+            fs,
+            limits,
+            log_id: plan.log_id,
+            lock_file,
+            catalog,
+            permits: Permits::new(limits.memory),
+            written: Arc::new(Progress::new(plan.synced_end)),
+            synced: Arc::new(Progress::new(plan.synced_end)),
+            tail: Tail::new(limits.tail_bytes),
+            missing: Mutex::new(plan.missing),
+            recovered: Mutex::new(plan.recovered),
+            cursors: Mutex::new(plan.cursors.clone()),
+            segments: std::sync::RwLock::new(plan.segments),
+            epoch: AtomicU64::new(u64::from(plan.epoch)),
+            other_bytes: AtomicU64::new(plan.other_bytes),
+            health: AtomicU8::new(Health::Accepting.code()),
+            chores,
+            room: bounded(1),
+            counters: Counters::default(),
+            options,
+        });
+        let (sender, inbox) = unbounded();
+        let mut committer = Committer::new(Arc::clone(&shared), inbox, plan.next, plan.announce);
+        let mut keeper =
+            Keeper::new(Arc::clone(&shared), chores_inbox, plan.sequence, plan.expired_total);
+        let begun = match committer.begin() {
+            Ok(()) => true,
+            // A full disk is no reason not to start: what is stored may be on its way out.
+            Err(error) if is_no_room(&error) => {
+                tracing::warn!(%error, "No room for a new segment yet: what arrives waits.");
+                false
+            }
+            Err(error) => return Err(OpenError::io("cannot write to", dir)(error)),
+        };
+        if let Err(error) = keeper.snapshot(true) {
+            tracing::warn!(%error, "Cannot write the consumers' state at the start.");
+        }
+        if begun {
+            keeper.remove_empty(&plan.empty);
+        }
+        keeper::hold(&shared, plan.next).map_err(OpenError::io("cannot write LOCK in", dir))?;
+        let threads = vec![
+            spawn("ingest-log", move || committer.run())
+                .map_err(OpenError::io("cannot start a thread for", dir))?,
+            spawn("ingest-keeper", move || keeper.run())
+                .map_err(OpenError::io("cannot start a thread for", dir))?,
+        ];
+        let intake = Intake { next: plan.next, closed: false, sender };
+        let intake = Arc::new(Mutex::new(intake));
+        let writer = Writer { shared: Arc::clone(&shared), intake };
+        Ok(Self { shared, writer, recovery: plan.report, cursors: plan.cursors, threads })
+    }
+
+    /// What opening found.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The consumers' state as it was kept by the newest snapshot.
+    #[must_use]
+    pub fn cursors(&self) -> &[Cursor] {
+        &self.cursors
+    }
+
+    /// Identity of the directory.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.shared.log_id
+    }
+
+    /// A handle for producers.
+    #[must_use]
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+
+    /// A reader that begins at `lsn`.
+    #[must_use]
+    pub fn reader(&self, lsn: Lsn) -> Reader {
+        Reader::new(Arc::clone(&self.shared), lsn)
+    }
+
+    /// The oldest LSN that may still be there.
+    #[must_use]
+    pub fn oldest(&self) -> Lsn {
+        self.shared.oldest()
+    }
+
+    /// How many LSNs of `range` hold no entry, for a reason.
+    #[must_use]
+    pub fn missing_in(&self, range: std::ops::Range<Lsn>, cause: MissingCause) -> u64 {
+        lock(&self.shared.missing).total_in(&range, cause)
+    }
+
+    /// Every known range without entries of the segments that are there.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Missing> {
+        lock(&self.shared.missing).list_from(0)
+    }
+
+    /// Writes the consumers' state now, and syncs it.
+    ///
+    /// # Errors
+    /// What the operating system says; the state before it stays.
+    pub fn snapshot(&self) -> io::Result<()> {
+        let (done, result) = bounded(1);
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed");
+        self.shared.chores.send(Chore::Snapshot(done)).map_err(|_| gone(()))?;
+        result.recv().map_err(|_| gone(()))?
+    }
+
+    /// Tells the log that consumers have moved on or companions have changed: it may remove
+    /// something.
+    pub fn look(&self) {
+        let _ = self.shared.chores.try_send(Chore::Look);
+    }
+
+    /// Syncs everything written so far, whatever its level.
+    pub fn sync(&self) {
+        let _ = lock(&self.writer.intake).sender.send(Message::Sync);
+    }
+
+    /// A moment of the log.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let counters = &shared.counters;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let missing = lock(&shared.missing).clone();
+        let synced_end = shared.synced.end();
+        Status {
+            log_id: shared.log_id,
+            epoch: u32::try_from(load(&shared.epoch)).unwrap_or(u32::MAX),
+            health: shared.health(),
+            oldest: shared.oldest(),
+            synced_end,
+            written_end: shared.written.end(),
+            next: self.writer.next(),
+            accepted: (synced_end - 1)
+                .saturating_sub(missing.void_total)
+                .saturating_sub(missing.unwitnessed_total),
+            void: missing.void_total,
+            unwitnessed: missing.unwitnessed_total,
+            damaged: missing.damaged_total,
+            expired: load(&counters.expired),
+            segments: shared.segments().len() as u64,
+            used_bytes: shared.used_bytes(),
+            limits: shared.limits,
+            memory_available: shared.permits.available(),
+            groups: load(&counters.groups),
+            records: load(&counters.records),
+            written_bytes: load(&counters.written_bytes),
+            syncs: load(&counters.syncs),
+            sync_nanos: load(&counters.sync_nanos),
+            marks: load(&counters.marks),
+            segments_created: load(&counters.segments_created),
+            segments_abandoned: load(&counters.segments_abandoned),
+            segments_removed: load(&counters.segments_removed),
+            snapshots: load(&counters.snapshots),
+            snapshot_failures: load(&counters.snapshot_failures),
+            quarantined_bytes: load(&counters.quarantined_bytes),
+            full_episodes: load(&counters.full_episodes),
+        }
+    }
+
+    /// Ends the log: writes and syncs what was handed over, marks and seals the segment, keeps the
+    /// consumers' state, gives the directory free. Says what could not be written, which is
+    /// something only when the log was full or failed.
+    #[must_use]
+    pub fn close(mut self) -> Unwritten {
+        self.end()
+    }
+
+    fn end(&mut self) -> Unwritten {
+        let (done, unwritten) = bounded(1);
+        {
+            let mut intake = lock(&self.writer.intake);
+            if intake.closed {
+                return Unwritten::default();
+            }
+            intake.closed = true;
+            let _ = intake.sender.send(Message::Close(done));
+        }
+        let _ = self.shared.room.0.try_send(());
+        let unwritten = unwritten.recv().unwrap_or_default();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("A thread of the log ended by a panic.");
+            }
+        }
+        let _ = self.shared.lock_file.unlock();
+        unwritten
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            let started = Instant::now();
+            let unwritten = self.end();
+            if unwritten != Unwritten::default() || started.elapsed() > Duration::from_secs(5) {
+                tracing::error!(
+                    ?unwritten,
+                    "A log was dropped with records that it could not write."
+                );
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}

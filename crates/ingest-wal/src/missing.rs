@@ -1,0 +1,122 @@
+//! Every LSN that holds no entry, and the totals of the directory's life.
+
+use std::ops::Range;
+
+use crate::format::{Missing, MissingCause};
+use crate::{Lsn, RangeSet};
+
+/// Known ranges (of the segments that are still there) and totals (of all time).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MissingTable {
+    void: RangeSet,
+    unwitnessed: RangeSet,
+    damaged: RangeSet,
+    pub(crate) void_total: u64,
+    pub(crate) unwitnessed_total: u64,
+    pub(crate) damaged_total: u64,
+}
+
+impl MissingTable {
+    /// Takes ranges over from a snapshot or a void record, which counted them when they were new.
+    pub(crate) fn know(&mut self, list: &[Missing]) {
+        for missing in list {
+            self.set(missing.cause).insert(missing.range.clone());
+        }
+    }
+
+    fn set(&mut self, cause: MissingCause) -> &mut RangeSet {
+        match cause {
+            MissingCause::Void => &mut self.void,
+            MissingCause::Unwitnessed => &mut self.unwitnessed,
+            MissingCause::Damaged => &mut self.damaged,
+        }
+    }
+
+    /// Adds a range that was not known and counts what of it is new. Says how much that was.
+    pub(crate) fn count(&mut self, range: Range<Lsn>, cause: MissingCause) -> u64 {
+        let mut added = 0;
+        for gap in self.unknown_in(&range) {
+            added += self.set(cause).insert(gap);
+        }
+        match cause {
+            MissingCause::Void => self.void_total += added,
+            MissingCause::Unwitnessed => self.unwitnessed_total += added,
+            MissingCause::Damaged => self.damaged_total += added,
+        }
+        added
+    }
+
+    /// The parts of `range` of which nothing is known.
+    pub(crate) fn unknown_in(&self, range: &Range<Lsn>) -> Vec<Range<Lsn>> {
+        self.void
+            .gaps_in(range)
+            .iter()
+            .flat_map(|gap| self.unwitnessed.gaps_in(gap))
+            .collect::<Vec<_>>()
+            .iter()
+            .flat_map(|gap| self.damaged.gaps_in(gap))
+            .collect()
+    }
+
+    /// What is known of `lsn`: the range around it and its cause.
+    pub(crate) fn at(&self, lsn: Lsn) -> Option<Missing> {
+        [
+            (&self.void, MissingCause::Void),
+            (&self.unwitnessed, MissingCause::Unwitnessed),
+            (&self.damaged, MissingCause::Damaged),
+        ]
+        .into_iter()
+        .find_map(|(set, cause)| Some(Missing { range: set.range_of(lsn)?, cause }))
+    }
+
+    /// How many LSNs of `range` hold no entry because of `cause`.
+    pub(crate) fn total_in(&self, range: &Range<Lsn>, cause: MissingCause) -> u64 {
+        match cause {
+            MissingCause::Void => self.void.total_in(range),
+            MissingCause::Unwitnessed => self.unwitnessed.total_in(range),
+            MissingCause::Damaged => self.damaged.total_in(range),
+        }
+    }
+
+    /// All known ranges at or above `from`, by cause.
+    pub(crate) fn list_from(&self, from: Lsn) -> Vec<Missing> {
+        let all = from..Lsn::MAX;
+        [
+            (&self.void, MissingCause::Void),
+            (&self.unwitnessed, MissingCause::Unwitnessed),
+            (&self.damaged, MissingCause::Damaged),
+        ]
+        .into_iter()
+        .flat_map(|(set, cause)| {
+            set.overlapping(&all).map(move |range| Missing { range, cause }).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
+    /// Forgets ranges below the oldest segment; the totals stay.
+    pub(crate) fn forget_below(&mut self, lsn: Lsn) {
+        for set in [&mut self.void, &mut self.unwitnessed, &mut self.damaged] {
+            set.remove_below(lsn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_not_counted_again() {
+        let mut table = MissingTable::default();
+        table.know(&[Missing { range: 10..20, cause: MissingCause::Void }]);
+        assert_eq!(table.count(5..25, MissingCause::Damaged), 10);
+        assert_eq!(table.count(5..25, MissingCause::Damaged), 0);
+        assert_eq!((table.void_total, table.damaged_total), (0, 10));
+        assert_eq!(table.at(12).unwrap().cause, MissingCause::Void);
+        assert_eq!(table.at(22).unwrap().range, 20..25);
+        assert_eq!(table.total_in(&(0..7), MissingCause::Damaged), 2);
+        table.forget_below(15);
+        assert_eq!(table.list_from(0).len(), 2);
+        assert_eq!(table.damaged_total, 10);
+    }
+}

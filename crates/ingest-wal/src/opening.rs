@@ -1,0 +1,482 @@
+//! Opening a directory: who holds it, what is in it, where numbering goes on. Reads everything,
+//! changes nothing but the LOCK file and the quarantine; content never makes it fail.
+
+use std::collections::HashMap;
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::catalog::{Catalog, Tally};
+use crate::directory::{self, LOCK, Listed, OpenSegment, Opened, QUARANTINE};
+use crate::error::OpenError;
+use crate::format::{
+    Account, FORMAT, LockFile, Missing, MissingCause, Recovered, SegmentName, Snapshot, VoidBody,
+};
+use crate::fs::{File, FileSystem, LockState, OpenMode, write_all_at};
+use crate::missing::MissingTable;
+use crate::quarantine;
+use crate::scan::{BadRange, Step};
+use crate::shared::Segment;
+use crate::status::Recovery;
+use crate::{Cursor, Kind, LogId, Lsn, RangeSet};
+
+/// After an unclean end numbering goes on at the next multiple of this, so that no LSN that
+/// anybody may have seen is given again.
+const STEP: u64 = 1 << 20;
+
+/// Takes the directory's lock, waiting up to `wait`.
+pub(crate) fn take_lock(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    wait: Duration,
+) -> Result<Arc<dyn File>, OpenError> {
+    let path = dir.join(LOCK);
+    let file = fs.open(&path, OpenMode::Create).map_err(OpenError::io("cannot open", &path))?;
+    let deadline = Instant::now() + wait;
+    loop {
+        match file.try_lock().map_err(OpenError::io("cannot lock", &path))? {
+            LockState::Acquired => return Ok(file),
+            LockState::Held if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            LockState::Held => {
+                let holder = directory::read_lock(&*file).ok().and_then(|lock| lock.holder);
+                let pid = holder.map(|(pid, _)| pid);
+                return Err(OpenError::InUse { dir: dir.to_owned(), pid });
+            }
+        }
+    }
+}
+
+/// What a directory holds, and where the log goes on.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) log_id: LogId,
+    pub(crate) epoch: u32,
+    pub(crate) next: Lsn,
+    /// Everything below is durable.
+    pub(crate) synced_end: Lsn,
+    pub(crate) sequence: u64,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) recovered: Vec<Recovered>,
+    pub(crate) missing: MissingTable,
+    /// Ranges that the new epoch's first record names.
+    pub(crate) announce: Vec<Missing>,
+    /// Segments without entries: to be removed once the new one is durable.
+    pub(crate) empty: Vec<SegmentName>,
+    pub(crate) cursors: Vec<Cursor>,
+    pub(crate) expired_total: u64,
+    pub(crate) other_bytes: u64,
+    pub(crate) report: Recovery,
+}
+
+/// What a scan of one segment found.
+#[derive(Debug, Default)]
+struct Scan {
+    lsns: RangeSet,
+    account: Account,
+    synced: Lsn,
+    /// One after every LSN that is mentioned.
+    top: Lsn,
+    end_offset: u64,
+    void: Vec<VoidBody>,
+    definitions: Vec<Vec<u8>>,
+    bad: Vec<BadRange>,
+}
+
+/// Reads the directory and decides. The lock is held.
+pub(crate) fn plan(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    lock_file: &dyn File,
+    catalog: &dyn Catalog,
+) -> Result<Plan, OpenError> {
+    let io = |what| OpenError::io(what, dir);
+    let lock = directory::read_lock(lock_file).map_err(io("cannot read LOCK in"))?;
+    let listing = directory::list(fs, dir).map_err(io("cannot list"))?;
+    let mut opened = Vec::new();
+    for Listed { name, .. } in &listing.segments {
+        match directory::open_segment(fs, dir, *name).map_err(io("cannot read a segment in"))? {
+            Opened::Segment(segment) => opened.push(segment),
+            Opened::Misnamed => {
+                // Another life of a reused file: nothing of this log.
+                fs.remove(&dir.join(name.file_name())).map_err(io("cannot clear"))?;
+            }
+            Opened::UnknownFormat(format) => {
+                let path = dir.join(name.file_name());
+                return Err(OpenError::UnknownFormat { path, format, known: FORMAT });
+            }
+        }
+    }
+    let snapshots = directory::snapshots(fs, dir);
+    let log_id = match choose_log_id(&opened, &snapshots, lock.holder.map(|(_, id)| id)) {
+        Some(log_id) => log_id,
+        None => LogId::random().map_err(io("cannot make an identity for"))?,
+    };
+    set_foreign_aside(fs, dir, &mut opened, log_id).map_err(io("cannot put aside a file of"))?;
+    let snapshot = snapshots.into_iter().find(|snapshot| snapshot.log_id == log_id);
+    let lock_synced = lock.synced.filter(|_| lock.holder.is_some_and(|(_, id)| id == log_id));
+    Recoverer { fs, dir, catalog, log_id }
+        .run(opened, snapshot, lock_synced, listing.other_bytes)
+        .map_err(io("cannot recover"))
+}
+
+/// The newest snapshot's, if a segment agrees or none can speak; else what most segments say; else
+/// the LOCK file's.
+fn choose_log_id(
+    segments: &[OpenSegment],
+    snapshots: &[Snapshot],
+    lock: Option<LogId>,
+) -> Option<LogId> {
+    let mut votes: HashMap<LogId, usize> = HashMap::new();
+    for header in segments.iter().filter_map(|segment| segment.header) {
+        *votes.entry(header.log_id).or_default() += 1;
+    }
+    let known = snapshots.iter().map(|snapshot| snapshot.log_id);
+    known
+        .clone()
+        .find(|id| votes.contains_key(id))
+        .or_else(|| votes.iter().max_by_key(|(_, count)| **count).map(|(id, _)| *id))
+        .or_else(|| known.clone().next())
+        .or(lock)
+}
+
+/// Files of another log that were copied into the directory are moved out of the way, whole.
+fn set_foreign_aside(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    segments: &mut Vec<OpenSegment>,
+    log_id: LogId,
+) -> io::Result<()> {
+    let mut kept = Vec::with_capacity(segments.len());
+    for segment in segments.drain(..) {
+        if segment.header.is_some_and(|header| header.log_id != log_id) {
+            let quarantine = dir.join(QUARANTINE);
+            fs.create_dir_all(&quarantine)?;
+            let target = quarantine.join(format!("{}.foreign", segment.name));
+            fs.rename(&segment.path, &target)?;
+            tracing::warn!(path = %target.display(), "Put aside a segment of another log.");
+        } else {
+            kept.push(segment);
+        }
+    }
+    *segments = kept;
+    Ok(())
+}
+
+struct Recoverer<'a> {
+    fs: &'a dyn FileSystem,
+    dir: &'a Path,
+    catalog: &'a dyn Catalog,
+    log_id: LogId,
+}
+
+/// What is known of each segment after the walk.
+struct Known {
+    name: SegmentName,
+    account: Account,
+    records_at: u64,
+    end_offset: u64,
+    size: u64,
+    scan: Option<Scan>,
+}
+
+impl Recoverer<'_> {
+    fn run(
+        &self,
+        opened: Vec<OpenSegment>,
+        snapshot: Option<Snapshot>,
+        lock_synced: Option<Lsn>,
+        other_bytes: u64,
+    ) -> io::Result<Plan> {
+        let mut report = Recovery {
+            new: opened.is_empty() && snapshot.is_none(),
+            snapshot: snapshot.is_some(),
+            ..Recovery::default()
+        };
+        let had_snapshot = report.snapshot;
+        let snapshot = snapshot.unwrap_or_default();
+        let mut missing = MissingTable::default();
+        missing.void_total = snapshot.void_total;
+        missing.unwitnessed_total = snapshot.unwitnessed_total;
+        missing.damaged_total = snapshot.damaged_total;
+        missing.know(&snapshot.missing);
+        let mut totals_epoch = snapshot.epoch;
+        let mut synced_end = snapshot.synced.saturating_add(1);
+        let mut top = snapshot.next.max(1);
+        let mut epoch = snapshot.epoch;
+        // The next LSN, when the log was closed in order.
+        let mut clean_next = None;
+        let mut known: Vec<Known> = Vec::new();
+
+        let domains: Vec<Lsn> = opened.iter().skip(1).map(|segment| segment.name.first).collect();
+        for (at, segment) in opened.iter().enumerate() {
+            let domain_end = domains.get(at).copied().unwrap_or(Lsn::MAX);
+            let last = at + 1 == opened.len();
+            epoch = epoch.max(segment.name.epoch);
+            top = top.max(segment.name.first);
+            let before = snapshot.recovered.iter().find(|have| have.name == segment.name);
+            let entry = if let Some(before) = before {
+                top = top.max(before.account.end);
+                Known {
+                    name: segment.name,
+                    account: before.account.clone(),
+                    records_at: segment.records_at(),
+                    end_offset: before.end_offset,
+                    size: segment.len,
+                    scan: None,
+                }
+            } else if let Some((seal, _)) = segment.seal(self.log_id)? {
+                synced_end = synced_end.max(seal.synced.saturating_add(1));
+                top = top.max(seal.next).max(seal.account.end);
+                if segment.name.epoch >= totals_epoch {
+                    totals_epoch = segment.name.epoch;
+                    missing.void_total = missing.void_total.max(seal.void_total);
+                    missing.unwitnessed_total =
+                        missing.unwitnessed_total.max(seal.unwitnessed_total);
+                }
+                clean_next = (last && seal.clean).then_some(seal.next);
+                if !had_snapshot {
+                    missing.know(&self.announced(segment)?);
+                }
+                Known {
+                    name: segment.name,
+                    account: seal.account,
+                    records_at: segment.records_at(),
+                    end_offset: segment.len,
+                    size: segment.len,
+                    scan: None,
+                }
+            } else {
+                let scan = self.scan(segment, domain_end)?;
+                // What a killed process wrote may be nowhere but in memory; from here on it counts
+                // as durable.
+                segment.file.sync_data()?;
+                report.scanned_segments += 1;
+                report.scanned_bytes += segment.len;
+                synced_end = synced_end.max(scan.synced.saturating_add(1));
+                top = top.max(scan.top);
+                for void in &scan.void {
+                    if segment.name.epoch >= totals_epoch {
+                        totals_epoch = segment.name.epoch;
+                        missing.void_total = missing.void_total.max(void.void_total);
+                        missing.unwitnessed_total =
+                            missing.unwitnessed_total.max(void.unwitnessed_total);
+                    }
+                    missing.know(&void.missing);
+                }
+                for bad in &scan.bad {
+                    let file = &segment.file;
+                    let put = quarantine::put_aside(self.fs, self.dir, segment.name, file, *bad);
+                    match put {
+                        Ok(bytes) => report.quarantined_bytes += bytes,
+                        Err(error) => tracing::warn!(%error, "Cannot put damaged bytes aside."),
+                    }
+                }
+                Known {
+                    name: segment.name,
+                    account: scan.account.clone(),
+                    records_at: segment.records_at(),
+                    end_offset: scan.end_offset,
+                    size: segment.len,
+                    scan: Some(scan),
+                }
+            };
+            known.push(entry);
+        }
+        // Up to here the previous holder said, after a sync, that it had come.
+        if let Some(synced) = lock_synced {
+            top = top.max(synced.saturating_add(1));
+        }
+        let clean = report.new || clean_next == Some(top);
+
+        self.restore_names(&opened, &known)?;
+        self.count_missing(&known, synced_end, top, &mut missing, &mut report);
+        let next = if report.new {
+            1
+        } else if clean {
+            top
+        } else {
+            let next = ((top - 1) / STEP + 1).saturating_mul(STEP);
+            report.void = missing.count(top..next, MissingCause::Void);
+            next
+        };
+        report.clean = clean;
+        report.next = next;
+        report.epoch = epoch.saturating_add(1);
+
+        let empty: Vec<SegmentName> =
+            known.iter().filter(|have| have.account.entries == 0).map(|have| have.name).collect();
+        let last_entries = known.iter().rev().find(|have| have.account.entries > 0);
+        let announce_from = last_entries.map_or(0, |have| have.name.first);
+        let announce = missing.list_from(announce_from);
+        let recovered = recovered_list(&snapshot, &known);
+        let segments = known
+            .iter()
+            .map(|have| {
+                let segment = Segment::new(have.name, have.records_at, have.end_offset, have.size);
+                segment.finish(&have.account);
+                Arc::new(segment)
+            })
+            .collect();
+        Ok(Plan {
+            log_id: self.log_id,
+            epoch: report.epoch,
+            next,
+            synced_end: next,
+            sequence: snapshot.sequence,
+            segments,
+            recovered,
+            missing,
+            announce,
+            empty,
+            cursors: snapshot.cursors,
+            expired_total: snapshot.expired_total,
+            other_bytes,
+            report,
+        })
+    }
+
+    fn scan(&self, segment: &OpenSegment, domain_end: Lsn) -> io::Result<Scan> {
+        let mut scan = Scan {
+            account: Account::empty(segment.name.first),
+            end_offset: segment.records_at().min(segment.len),
+            top: segment.name.first,
+            ..Scan::default()
+        };
+        let mut tally = Tally::new();
+        let mut scanner = segment.scanner(self.log_id, segment.len);
+        while let Some(step) = scanner.next()? {
+            match step {
+                Step::Record { offset, header, body } => {
+                    scan.synced = scan.synced.max(header.synced);
+                    scan.top = scan.top.max(header.end());
+                    scan.end_offset = offset.saturating_add(header.stride()).min(segment.len);
+                    match header.kind {
+                        Kind::Entries if header.first < domain_end => {
+                            scan.lsns.insert(header.first..header.end());
+                            let (count, len) = (header.count, header.body_len);
+                            scan.account.add(header.first, count, len, header.arrival);
+                            self.catalog.tally(body, &mut tally);
+                        }
+                        Kind::Definitions => {
+                            scan.account.definitions.push(offset);
+                            scan.definitions.push(body.to_vec());
+                        }
+                        Kind::Void => scan.void.extend(VoidBody::decode(body)),
+                        _ => {}
+                    }
+                }
+                Step::Bad(bad) => {
+                    if let Some(header) = bad.header {
+                        // The header is sound: its numbers were given.
+                        scan.top = scan.top.max(header.end());
+                        scan.synced = scan.synced.max(header.synced);
+                    }
+                    scan.bad.push(bad);
+                }
+            }
+        }
+        scan.account.summary = self.catalog.summary(&tally);
+        Ok(scan)
+    }
+
+    /// The ranges that a sealed segment's first records name.
+    fn announced(&self, segment: &OpenSegment) -> io::Result<Vec<Missing>> {
+        let mut scanner = segment.scanner(self.log_id, segment.len);
+        for _ in 0..2 {
+            match scanner.next()? {
+                Some(Step::Record { header, body, .. }) if header.kind == Kind::Void => {
+                    if let Some(void) = VoidBody::decode(body) {
+                        return Ok(void.missing);
+                    }
+                }
+                Some(Step::Bad(_)) => {}
+                _ => break,
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Gives the log's user its names back: the newest valid preamble, then what was defined since.
+    fn restore_names(&self, opened: &[OpenSegment], known: &[Known]) -> io::Result<()> {
+        let mut from = 0;
+        for (at, segment) in opened.iter().enumerate().rev() {
+            if let Some(preamble) = segment.preamble()? {
+                self.catalog.restore(&preamble);
+                from = at;
+                break;
+            }
+        }
+        for (segment, known) in opened.iter().zip(known).skip(from) {
+            if let Some(scan) = &known.scan {
+                scan.definitions.iter().for_each(|body| self.catalog.define(body));
+                continue;
+            }
+            let mut scanner = segment.scanner(self.log_id, segment.len);
+            for &offset in &known.account.definitions {
+                scanner.seek(offset);
+                if let Some(Step::Record { header, body, .. }) = scanner.next()?
+                    && header.kind == Kind::Definitions
+                {
+                    self.catalog.define(body);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every LSN that a scanned segment should hold and does not.
+    fn count_missing(
+        &self,
+        known: &[Known],
+        synced_end: Lsn,
+        top: Lsn,
+        missing: &mut MissingTable,
+        report: &mut Recovery,
+    ) {
+        for (at, segment) in known.iter().enumerate() {
+            let Some(scan) = &segment.scan else { continue };
+            let next = known.get(at + 1).map(|next| next.name);
+            let end = next.map_or(top, |next| next.first);
+            for gap in scan.lsns.gaps_in(&(segment.name.first..end)) {
+                // An epoch that begins at a multiple of the step followed an unclean end; should
+                // its own record of that be lost, the gap before it was still never given.
+                let passed_over = next.is_some_and(|next| {
+                    gap.end == next.first
+                        && next.epoch > segment.name.epoch
+                        && next.first.is_multiple_of(STEP)
+                        && missing.unknown_in(&gap).contains(&gap)
+                });
+                if passed_over {
+                    report.void += missing.count(gap, MissingCause::Void);
+                    continue;
+                }
+                let split = synced_end.clamp(gap.start, gap.end);
+                report.damaged += missing.count(gap.start..split, MissingCause::Damaged);
+                report.unwitnessed += missing.count(split..gap.end, MissingCause::Unwitnessed);
+            }
+        }
+    }
+}
+
+/// Segments that this opening or an earlier one scanned, with their accounts.
+fn recovered_list(snapshot: &Snapshot, known: &[Known]) -> Vec<Recovered> {
+    known
+        .iter()
+        .filter_map(|have| {
+            if have.scan.is_some() {
+                let (name, end_offset) = (have.name, have.end_offset);
+                return Some(Recovered { name, end_offset, account: have.account.clone() });
+            }
+            snapshot.recovered.iter().find(|before| before.name == have.name).cloned()
+        })
+        .collect()
+}
+
+/// Writes the LOCK file for this process.
+pub(crate) fn write_lock(file: &dyn File, log_id: LogId, synced: Lsn) -> io::Result<()> {
+    let bytes = LockFile::encode(std::process::id(), log_id, synced);
+    write_all_at(file, &mut [IoSlice::new(&bytes)], 0)
+}

@@ -1,0 +1,176 @@
+//! How far the log has come, and who waits for it: one ordered queue of (LSN, waker).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::Lsn;
+use crate::block_on::block_on;
+use crate::error::Refused;
+
+/// A watermark with waiters: every LSN below `end` has got there.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    end: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_id: u64,
+    waiters: BTreeMap<(Lsn, u64), Waker>,
+    refused: Option<Refused>,
+}
+
+impl Progress {
+    pub(crate) fn new(end: Lsn) -> Self {
+        Self { end: AtomicU64::new(end), state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first LSN that has not got there.
+    pub(crate) fn end(&self) -> Lsn {
+        self.end.load(Ordering::Acquire)
+    }
+
+    /// Moves the watermark up and wakes those who waited for it.
+    pub(crate) fn advance(&self, end: Lsn) {
+        let woken = {
+            let mut state = self.lock();
+            if end <= self.end.load(Ordering::Relaxed) {
+                return;
+            }
+            self.end.store(end, Ordering::Release);
+            let later = state.waiters.split_off(&(end.saturating_add(1), 0));
+            std::mem::replace(&mut state.waiters, later)
+        };
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    /// From now on waiting fails with this error (`None`: it works again).
+    pub(crate) fn refuse(&self, refused: Option<Refused>) {
+        let woken = {
+            let mut state = self.lock();
+            let failing = refused.is_some();
+            state.refused = refused;
+            if failing { std::mem::take(&mut state.waiters) } else { BTreeMap::new() }
+        };
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.lock().refused.clone()
+    }
+}
+
+/// Waits until every LSN below a given one is durable (or written, by level).
+///
+/// # Cancel safety
+/// Dropping it forgets the wait and changes nothing else.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Reached {
+    progress: Arc<Progress>,
+    end: Lsn,
+    id: Option<u64>,
+}
+
+impl Reached {
+    pub(crate) fn new(progress: Arc<Progress>, end: Lsn) -> Self {
+        Self { progress, end, id: None }
+    }
+
+    /// Blocks the thread until it is so.
+    ///
+    /// # Errors
+    /// [`Refused`] when the log failed or was closed before.
+    pub fn wait(self) -> Result<(), Refused> {
+        block_on(self)
+    }
+}
+
+impl Future for Reached {
+    type Output = Result<(), Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.progress.end() >= this.end {
+            return Poll::Ready(Ok(()));
+        }
+        let mut state = this.progress.lock();
+        // Under the lock, so that an advance in between is not missed.
+        if this.progress.end() >= this.end {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(refused) = &state.refused {
+            return Poll::Ready(Err(refused.clone()));
+        }
+        let id = *this.id.get_or_insert_with(|| {
+            state.next_id += 1;
+            state.next_id
+        });
+        state.waiters.insert((this.end, id), cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Reached {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.progress.lock().waiters.remove(&(self.end, id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn only_those_who_are_reached_are_woken() {
+        let progress = Arc::new(Progress::new(1));
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let mut near = Reached::new(Arc::clone(&progress), 5);
+        let mut far = Reached::new(Arc::clone(&progress), 6);
+        assert!(Pin::new(&mut near).poll(&mut cx).is_pending());
+        assert!(Pin::new(&mut far).poll(&mut cx).is_pending());
+        progress.advance(5);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(Pin::new(&mut near).poll(&mut cx).is_ready());
+        assert!(Pin::new(&mut far).poll(&mut cx).is_pending());
+        progress.refuse(Some(Refused::Closed));
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert_eq!(Pin::new(&mut far).poll(&mut cx), Poll::Ready(Err(Refused::Closed)));
+        assert!(Reached::new(progress, 3).wait().is_ok(), "what was reached stays reached");
+    }
+
+    #[test]
+    fn a_thread_waits_for_another() {
+        let progress = Arc::new(Progress::new(1));
+        let waiting = {
+            let progress = Arc::clone(&progress);
+            std::thread::spawn(move || Reached::new(progress, 3).wait())
+        };
+        progress.advance(2);
+        progress.advance(3);
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+    }
+}

@@ -1,0 +1,67 @@
+//! The newest records, shared with readers by reference.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::Lsn;
+use crate::format::RecordHeader;
+
+/// A record as readers get it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Record {
+    /// Its header.
+    pub header: RecordHeader,
+    /// Its body: shared, not copied, while the record is among the newest.
+    pub body: Bytes,
+}
+
+/// The newest records of kind entries, up to a number of bytes.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    limit: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: VecDeque<Record>,
+    bytes: u64,
+}
+
+impl Tail {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { limit, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds records that have become durable, in order.
+    pub(crate) fn push(&self, records: impl IntoIterator<Item = Record>) {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        for record in records {
+            state.bytes += record.header.stride();
+            state.records.push_back(record);
+        }
+        while state.bytes > self.limit {
+            let Some(old) = state.records.pop_front() else { break };
+            state.bytes -= old.header.stride();
+            gone.push(old);
+        }
+        drop(state);
+        // Their memory is freed outside the lock.
+        drop(gone);
+    }
+
+    /// The record that holds `lsn`, if the tail reaches back to it.
+    pub(crate) fn get(&self, lsn: Lsn) -> Option<Record> {
+        let state = self.lock();
+        let at = state.records.partition_point(|record| record.header.end() <= lsn);
+        state.records.get(at).filter(|record| record.header.first <= lsn).cloned()
+    }
+}

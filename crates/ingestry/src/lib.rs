@@ -1,0 +1,1 @@
+//! Umbrella crate of the ingestry workspace: re-exports, no code.

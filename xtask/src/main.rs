@@ -1,0 +1,33 @@
+//! Automation of the workspace: `cargo xtask help` lists what it does.
+//!
+//! A plain program with few dependencies. A sub-command is one entry in [`flags`], one arm in
+//! `main`, and one file here.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
+
+mod ci;
+mod flags;
+mod tidy;
+mod util;
+
+use std::process::ExitCode;
+
+use flags::XtaskCmd;
+
+fn main() -> ExitCode {
+    let outcome = match flags::from_env_or_exit() {
+        XtaskCmd::Tidy(_) => tidy::run(),
+        XtaskCmd::Ci(flags) => ci::run(flags.quick),
+        XtaskCmd::Help(_) => {
+            println!("{}", flags::help());
+            Ok(true)
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
