@@ -1,1 +1,60 @@
-//! Many destinations, one promise: outputs, leases and delivery over a crash-safe log.
+//! Many destinations, one promise.
+//!
+//! A [`Muxer`] owns a crash-safe log. [`Source`]s put entries in, and are told when they are
+//! durable; [`Output`]s get them out, each at its own pace, from the log and from nowhere else:
+//! there is no queue in memory behind it. A destination that is slow or dead holds back its own
+//! output, nobody else's.
+//!
+//! * What a source was told is durable is delivered to every output at least once, over any number
+//!   of kills and restarts, or counted as lost with a reason.
+//! * Entries go to a destination in [`Lease`]s, contiguous ranges of the log. A lease that is not
+//!   confirmed goes back; first copies arrive in the order of the log at a single destination, and
+//!   after a break the repeat begins with the oldest entry that was not confirmed.
+//! * [`Destination`] is a trait with its contract written down.
+//!
+//! ```
+//! use std::time::Duration;
+//! use ingest_entry::{EntryRef, Source as Address, TagName, Timestamp};
+//! use ingest_mux::{Level, Muxer};
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! # let dir = tempfile::tempdir()?;
+//! let muxer = Muxer::builder(dir.path()).start()?;
+//! let tag = muxer.tag(&TagName::new("syslog")?)?;
+//! let source = muxer.source("example", 1 << 20)?;
+//!
+//! let grant = source.grant(1024).await;
+//! let mut batch = source.batch(grant, 0, Level::Disk);
+//! batch.push(&EntryRef::new(Timestamp::UNIX_EPOCH, Address::NONE, tag, b"hello"))?;
+//! let sent = batch.finish()?;
+//! if let Some(ticket) = &sent.ticket {
+//!     source.done(ticket).await?; // fsynced
+//! }
+//! # drop(source);
+//! muxer.close(Duration::from_secs(1)).await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod destination;
+mod error;
+mod feeder;
+mod lease;
+mod link;
+mod muxer;
+mod names;
+mod output;
+mod source;
+mod status;
+mod sync;
+
+pub use destination::{Destination, LinkError, LinkFuture, SharedDestination};
+pub use error::{DefineError, SendError, StartError};
+pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
+pub use lease::{Lease, Leases, StableId};
+pub use muxer::{Builder, Muxer, Output};
+pub use output::{Filter, From, TagMatch};
+pub use source::{Batch, Grant, Sent, Source};
+pub use status::{CloseReport, LinkPhase, LinkState, OutputStatus, Status};

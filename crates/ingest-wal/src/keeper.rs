@@ -127,7 +127,8 @@ impl Keeper {
     fn passed(&self) -> Lsn {
         let synced = self.shared.synced.end();
         self.written.as_ref().map_or(0, |snapshot| {
-            snapshot.cursors.iter().map(|cursor| cursor.low).min().unwrap_or(synced).min(synced)
+            let holding = snapshot.cursors.iter().filter(|cursor| !cursor.released);
+            holding.map(|cursor| cursor.low).min().unwrap_or(synced).min(synced)
         })
     }
 

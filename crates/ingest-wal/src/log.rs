@@ -321,6 +321,17 @@ impl Log {
         self.shared.oldest()
     }
 
+    /// One moment: the LSN below which everything is durable, and how many entries that is, in the
+    /// life of the directory: last synced LSN − void − unwitnessed.
+    #[must_use]
+    pub fn accepted(&self) -> (Lsn, u64) {
+        let missing = lock(&self.shared.missing);
+        let end = self.shared.synced.end();
+        let accepted =
+            (end - 1).saturating_sub(missing.void_total).saturating_sub(missing.unwitnessed_total);
+        (end, accepted)
+    }
+
     /// How many LSNs of `range` hold no entry, for a reason.
     #[must_use]
     pub fn missing_in(&self, range: std::ops::Range<Lsn>, cause: MissingCause) -> u64 {
@@ -362,7 +373,7 @@ impl Log {
         let counters = &shared.counters;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let missing = lock(&shared.missing).clone();
-        let synced_end = shared.synced.end();
+        let (synced_end, accepted) = self.accepted();
         Status {
             log_id: shared.log_id,
             epoch: u32::try_from(load(&shared.epoch)).unwrap_or(u32::MAX),
@@ -371,9 +382,7 @@ impl Log {
             synced_end,
             written_end: shared.written.end(),
             next: self.writer.next(),
-            accepted: (synced_end - 1)
-                .saturating_sub(missing.void_total)
-                .saturating_sub(missing.unwitnessed_total),
+            accepted,
             void: missing.void_total,
             unwitnessed: missing.unwitnessed_total,
             damaged: missing.damaged_total,

@@ -162,7 +162,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn both(text: &str) -> (Option<(f64, Text)>, Option<(f64, Text)>) {
+    type Read = Option<(f64, Text)>;
+
+    fn both(text: &str) -> (Read, Read) {
         let input = format!("some.path {text}");
         (short(input.as_bytes(), text.as_bytes()), long(text.as_bytes(), &Options::default()))
     }

@@ -65,8 +65,8 @@ pub(super) fn append_value(
 
 /// Writes a block of values straight to the end of a buffer, for callers that reuse one.
 ///
-/// Values are added as by [`Values::push`]. Without [`ValuesWriter::finish`] the buffer is left
-/// as it was.
+/// Values are added as by [`Values::push`](crate::Values::push). Without
+/// [`ValuesWriter::finish`] the buffer is left as it was.
 ///
 /// ```
 /// use ingest_entry::{ValuesRef, ValuesWriter};

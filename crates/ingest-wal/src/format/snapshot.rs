@@ -22,6 +22,8 @@ pub struct Cursor {
     pub low: Lsn,
     /// What it has passed above `low`: sorted, disjoint, not adjacent.
     pub above: Vec<Range<Lsn>>,
+    /// Its consumer has been away for long: it is kept, and holds nothing back.
+    pub released: bool,
     /// State of the log's user; opaque.
     pub extra: Vec<u8>,
 }
@@ -82,6 +84,7 @@ impl Snapshot {
         put_len(&mut out, self.cursors.len());
         for cursor in &self.cursors {
             put_bytes(&mut out, cursor.name.as_bytes());
+            out.extend_from_slice(&u32::from(cursor.released).to_le_bytes());
             out.extend_from_slice(&cursor.start.to_le_bytes());
             out.extend_from_slice(&cursor.low.to_le_bytes());
             put_len(&mut out, cursor.above.len());
@@ -159,6 +162,7 @@ fn take_recovered(input: &mut Input<'_>) -> Option<Recovered> {
 
 fn take_cursor(input: &mut Input<'_>) -> Option<Cursor> {
     let name = String::from_utf8(take_bytes(input)?.to_vec()).ok()?;
+    let released = input.u32()? & 1 != 0;
     let start = input.u64()?;
     let low = input.u64()?;
     let count = input.u32()? as usize;
@@ -166,7 +170,7 @@ fn take_cursor(input: &mut Input<'_>) -> Option<Cursor> {
     for _ in 0..count {
         above.push(input.u64()?..input.u64()?);
     }
-    Some(Cursor { name, start, low, above, extra: take_bytes(input)?.to_vec() })
+    Some(Cursor { name, start, low, above, released, extra: take_bytes(input)?.to_vec() })
 }
 
 #[cfg(test)]
@@ -198,6 +202,7 @@ mod tests {
                 start: 1,
                 low: 5,
                 above: vec![6..8, 9..10],
+                released: true,
                 extra: b"x".to_vec(),
             }],
         }

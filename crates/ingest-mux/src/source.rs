@@ -1,0 +1,199 @@
+//! The front for sources: permits first, then entries, encoded once into the log's own buffers.
+
+use bytes::Bytes;
+use ingest_entry::EntryRef;
+use ingest_wal::{Entries, Health, Level, Lsn, Permit, Permits, Reached, Tally, Ticket, Writer};
+
+use crate::error::SendError;
+
+/// A configured source of entries. Clones share its budget.
+#[derive(Clone, Debug)]
+pub struct Source {
+    writer: Writer,
+    number: u16,
+    budget: Permits,
+    target: usize,
+}
+
+/// Bytes that a source may encode: taken from its own budget, then from the process's.
+#[derive(Debug)]
+#[must_use = "a grant that is dropped gives its bytes back"]
+pub struct Grant {
+    own: Permit,
+    process: Permit,
+}
+
+impl Grant {
+    /// How many bytes it stands for.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.own.bytes().min(self.process.bytes())
+    }
+
+    fn split(&mut self, bytes: u64) -> Vec<Permit> {
+        vec![self.own.split(bytes), self.process.split(bytes)]
+    }
+}
+
+impl Source {
+    pub(crate) fn new(writer: Writer, number: u16, budget: u64) -> Self {
+        let target = writer.limits().record_target();
+        Self { writer, number, budget: Permits::new(budget), target }
+    }
+
+    /// Its number in the log.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Waits until `bytes` may be encoded. Fair: first among those of this source, then among all.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in both queues.
+    pub async fn grant(&self, bytes: u64) -> Grant {
+        let own = self.budget.acquire(bytes).await;
+        let process = self.writer.permits().acquire(bytes).await;
+        Grant { own, process }
+    }
+
+    /// As [`Source::grant`], for a source that cannot wait: `None` when the budget is used up.
+    #[must_use]
+    pub fn try_grant(&self, bytes: u64) -> Option<Grant> {
+        let own = self.budget.try_acquire(bytes)?;
+        let process = self.writer.permits().try_acquire(bytes)?;
+        Some(Grant { own, process })
+    }
+
+    /// Bytes of its budget that are free.
+    #[must_use]
+    pub fn budget_available(&self) -> u64 {
+        self.budget.available().min(self.writer.permits().available())
+    }
+
+    /// Begins a batch. `arrival`: unix nanoseconds.
+    pub fn batch(&self, grant: Grant, arrival: i64, level: Level) -> Batch<'_> {
+        Batch {
+            source: self,
+            grant,
+            arrival,
+            level,
+            body: Vec::new(),
+            count: 0,
+            tally: Tally::new(),
+            last: None,
+            accepted: 0,
+        }
+    }
+
+    /// Waits until everything below `end` is durable.
+    pub fn durable(&self, end: Lsn) -> Reached {
+        self.writer.synced(end)
+    }
+
+    /// Waits until a batch counts as done, by its level.
+    pub fn done(&self, ticket: &Ticket) -> Reached {
+        self.writer.done(ticket)
+    }
+
+    /// Everything below is durable.
+    #[must_use]
+    pub fn durable_end(&self) -> Lsn {
+        self.writer.synced_end()
+    }
+
+    /// Whether the log takes entries.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.writer.health()
+    }
+}
+
+/// Entries that a source hands over in one go. They go to the log in records of about 64 KiB, in
+/// the order of the pushes.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    source: &'a Source,
+    grant: Grant,
+    arrival: i64,
+    level: Level,
+    body: Vec<u8>,
+    count: u16,
+    tally: Tally,
+    last: Option<Ticket>,
+    accepted: u64,
+}
+
+/// What a batch came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "what was handed over is not durable yet"]
+pub struct Sent {
+    /// The last record; `None` when there was no entry. What it says holds for all before it.
+    pub ticket: Option<Ticket>,
+    /// Entries handed over.
+    pub entries: u64,
+}
+
+impl Batch<'_> {
+    /// Encodes an entry.
+    ///
+    /// # Errors
+    /// [`SendError`]; with [`SendError::can_continue`] the batch goes on without this entry.
+    pub fn push(&mut self, entry: &EntryRef<'_>) -> Result<(), SendError> {
+        let needed = self.body.len() + entry.stored_len();
+        if self.count == u16::MAX || (self.count > 0 && needed > self.source.target) {
+            self.hand_over()?;
+        }
+        if self.body.capacity() == 0 {
+            let room = usize::try_from(self.grant.bytes()).unwrap_or(usize::MAX);
+            self.body.reserve_exact(room.min(self.source.target).max(entry.stored_len()));
+        }
+        entry.encode_stored(&mut self.body)?;
+        self.count += 1;
+        *self.tally.entry(entry.tag.0).or_default() += 1;
+        Ok(())
+    }
+
+    /// Entries pushed so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.accepted + u64::from(self.count)
+    }
+
+    /// Whether nothing was pushed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn hand_over(&mut self) -> Result<(), SendError> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let body = std::mem::take(&mut self.body);
+        let count = std::mem::take(&mut self.count);
+        // Memory is what was allocated, not what was used of it.
+        let permits = self.grant.split(body.capacity() as u64);
+        let ticket = self.source.writer.append(Entries {
+            count,
+            source: self.source.number,
+            arrival: self.arrival,
+            body: Bytes::from(body),
+            level: self.level,
+            tally: std::mem::take(&mut self.tally),
+            permits,
+        })?;
+        self.accepted += u64::from(count);
+        self.last = Some(ticket);
+        Ok(())
+    }
+
+    /// Hands over what is left. The rest of the grant goes back.
+    ///
+    /// # Errors
+    /// [`SendError`] when the log refuses; what was handed over before stays handed over.
+    pub fn finish(mut self) -> Result<Sent, SendError> {
+        self.hand_over()?;
+        Ok(Sent { ticket: self.last.take(), entries: self.accepted })
+    }
+}
