@@ -1,6 +1,15 @@
-//! The ingestry gateway: protocols in, durable on disk, shipped to destinations. A library and the ingestry program.
+//! The ingestry gateway: protocols in, durable on disk, shipped to destinations. A library and the
+//! ingestry program.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod counters;
+mod gateway;
+pub mod map;
+mod sidecars;
+mod sources;
 mod suggest;
 pub mod units;
+
+pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};

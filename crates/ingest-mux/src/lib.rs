@@ -27,7 +27,7 @@
 //! let grant = source.grant(1024).await;
 //! let mut batch = source.batch(grant, 0, Level::Disk);
 //! batch.push(&EntryRef::new(Timestamp::UNIX_EPOCH, Address::NONE, tag, b"hello"))?;
-//! let sent = batch.finish()?;
+//! let sent = batch.finish();
 //! if let Some(ticket) = &sent.ticket {
 //!     source.done(ticket).await?; // fsynced
 //! }

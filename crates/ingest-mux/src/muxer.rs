@@ -185,11 +185,13 @@ impl Muxer {
             .collect();
         let mut outputs: Vec<(Arc<Shared>, Vec<SharedDestination>)> = Vec::new();
         let mut tasks = JoinSet::new();
+        let mut some_are_new = false;
         for output in builder.outputs {
             if outputs.iter().any(|(have, _)| have.name == output.name) {
                 return Err(StartError::OutputTwice(output.name));
             }
             let account = kept.remove(&output.name);
+            some_are_new |= account.is_none();
             let shared = Arc::new(Shared {
                 state: Mutex::new(first_state(&log, account, output.from, output.links.len())),
                 name: output.name,
@@ -208,7 +210,7 @@ impl Muxer {
         *lock(&book.absent) = kept;
         *lock(&book.outputs) = Some(outputs.iter().map(|(shared, _)| Arc::clone(shared)).collect());
         // A new output exists once its start is durable, before anything is accepted.
-        if !outputs.is_empty() {
+        if some_are_new {
             log.snapshot().map_err(StartError::Positions)?;
         }
         for (shared, links) in &outputs {
@@ -314,6 +316,7 @@ impl Muxer {
         let unwritten = tokio::task::spawn_blocking(move || log.close()).await.unwrap_or_default();
         CloseReport {
             outputs: status.outputs,
+            stored: status.log.accepted,
             lost_in_memory: unwritten.acknowledged,
             not_accepted: unwritten.unacknowledged,
         }

@@ -83,6 +83,7 @@ impl Source {
             tally: Tally::new(),
             last: None,
             accepted: 0,
+            refused: None,
         }
     }
 
@@ -122,6 +123,7 @@ pub struct Batch<'a> {
     tally: Tally,
     last: Option<Ticket>,
     accepted: u64,
+    refused: Option<SendError>,
 }
 
 /// What a batch came to.
@@ -132,14 +134,21 @@ pub struct Sent {
     pub ticket: Option<Ticket>,
     /// Entries handed over.
     pub entries: u64,
+    /// Why the others, if there were more, were not: the log refused.
+    pub refused: Option<SendError>,
 }
 
 impl Batch<'_> {
     /// Encodes an entry.
     ///
     /// # Errors
-    /// [`SendError`]; with [`SendError::can_continue`] the batch goes on without this entry.
+    /// [`SendError`]; with [`SendError::can_continue`] the batch goes on without this entry. When
+    /// the log refuses, entries pushed before may be among those that were not handed over:
+    /// [`Batch::finish`] says how many were.
     pub fn push(&mut self, entry: &EntryRef<'_>) -> Result<(), SendError> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         let needed = self.body.len() + entry.stored_len();
         if self.count == u16::MAX || (self.count > 0 && needed > self.source.target) {
             self.hand_over()?;
@@ -154,27 +163,19 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Entries pushed so far.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.accepted + u64::from(self.count)
-    }
-
-    /// Whether nothing was pushed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn hand_over(&mut self) -> Result<(), SendError> {
         if self.count == 0 {
             return Ok(());
         }
-        let body = std::mem::take(&mut self.body);
+        let mut body = std::mem::take(&mut self.body);
+        if body.capacity() / 2 > body.len() {
+            // It stays in memory for a while, among the newest records.
+            body.shrink_to_fit();
+        }
         let count = std::mem::take(&mut self.count);
         // Memory is what was allocated, not what was used of it.
         let permits = self.grant.split(body.capacity() as u64);
-        let ticket = self.source.writer.append(Entries {
+        let appended = self.source.writer.append(Entries {
             count,
             source: self.source.number,
             arrival: self.arrival,
@@ -182,18 +183,25 @@ impl Batch<'_> {
             level: self.level,
             tally: std::mem::take(&mut self.tally),
             permits,
-        })?;
-        self.accepted += u64::from(count);
-        self.last = Some(ticket);
-        Ok(())
+        });
+        match appended {
+            Ok(ticket) => {
+                self.accepted += u64::from(count);
+                self.last = Some(ticket);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused = Some(SendError::Refused(error.clone()));
+                Err(error.into())
+            }
+        }
     }
 
-    /// Hands over what is left. The rest of the grant goes back.
-    ///
-    /// # Errors
-    /// [`SendError`] when the log refuses; what was handed over before stays handed over.
-    pub fn finish(mut self) -> Result<Sent, SendError> {
-        self.hand_over()?;
-        Ok(Sent { ticket: self.last.take(), entries: self.accepted })
+    /// Hands over what is left, and says what became of all of it. The rest of the grant goes
+    /// back.
+    pub fn finish(mut self) -> Sent {
+        // A refusal is kept in the batch.
+        let _ = self.hand_over();
+        Sent { ticket: self.last.take(), entries: self.accepted, refused: self.refused.take() }
     }
 }

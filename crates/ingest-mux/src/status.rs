@@ -128,6 +128,8 @@ pub struct Status {
 pub struct CloseReport {
     /// What each output had confirmed and still owes: kept in the log.
     pub outputs: Vec<OutputStatus>,
+    /// Entries that the log accepted in the life of its directory.
+    pub stored: u64,
     /// Entries of level `memory` that were acknowledged and could not be written.
     pub lost_in_memory: u64,
     /// Entries that were handed over, not acknowledged, and could not be written.

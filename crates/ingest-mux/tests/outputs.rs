@@ -87,7 +87,7 @@ async fn send(muxer: &Muxer, tag: &str, data: &[String]) {
         let entry = EntryRef::new(Timestamp::UNIX_EPOCH, Address::NONE, tag, data.as_bytes());
         batch.push(&entry).unwrap();
     }
-    let sent = batch.finish().unwrap();
+    let sent = batch.finish();
     assert_eq!(sent.entries, data.len() as u64);
     source.done(&sent.ticket.unwrap()).await.unwrap();
 }

@@ -1,7 +1,5 @@
 //! Source addresses as they are compared and indexed: IPv4 however it was written, IPv6, or none.
 
-use std::net::IpAddr;
-
 use ingest_entry::Source;
 
 /// A source's address.
@@ -32,13 +30,6 @@ impl Address {
             0 => Self::None,
             bits if bits >> 32 == 0xffff => Self::V4(bits as u32),
             bits => Self::V6(bits),
-        }
-    }
-
-    pub(crate) fn of_ip(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self::V4(ip.to_bits()),
-            IpAddr::V6(ip) => Self::V6(ip.to_bits()),
         }
     }
 
@@ -82,7 +73,6 @@ mod tests {
         assert_eq!(address("::ffff:10.1.2.3"), address("10.1.2.3"));
         assert_eq!(address("::"), Address::None);
         assert_eq!(address("::1"), Address::V6(1));
-        assert_eq!(Address::of_ip("::ffff:1.2.3.4".parse().unwrap()), address("1.2.3.4"));
     }
 
     #[test]

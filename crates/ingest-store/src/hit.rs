@@ -37,13 +37,13 @@ pub struct Report {
     pub damaged_bytes: u64,
     /// Entries inside valid records that could not be decoded.
     pub undecodable: u64,
-    /// Segments looked at with a valid sidecar.
+    /// Looks at segments with a valid sidecar; in order of time there may be several a segment.
     pub indexed_segments: u64,
-    /// Segments looked at without one.
+    /// Looks at segments without one.
     pub unindexed_segments: u64,
     /// Segments that retention removed meanwhile.
     pub expired_segments: u64,
-    /// Blocks that sidecars ruled out.
+    /// Blocks that sidecars ruled out in these looks.
     pub pruned_blocks: u64,
     /// Where a [`Follow`](crate::Follow) takes over without a gap: every visible entry has a lower
     /// log sequence number.

@@ -57,7 +57,10 @@ impl Net {
         match ip {
             IpAddr::V4(ip) => {
                 let prefix = prefix.min(32);
-                Self { address: Address::V4(masked(ip.to_bits().into(), 32, prefix) as u32), prefix }
+                Self {
+                    address: Address::V4(masked(ip.to_bits().into(), 32, prefix) as u32),
+                    prefix,
+                }
             }
             IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() && prefix >= 96 => {
                 Self::new(ip.to_canonical(), prefix - 96)
@@ -146,7 +149,9 @@ mod tests {
         assert!(holds("10.1.2.3/8", "10.255.0.1") && !holds("10.0.0.0/8", "11.0.0.0"));
         assert!(holds("0.0.0.0/0", "203.0.113.9") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("::/0", "::1") && !holds("::/0", "::") && !holds("::/0", "1.2.3.4"));
-        assert!(holds("2001:db8::/32", "2001:db8:ffff::1") && !holds("2001:db8::/32", "2001:db9::"));
+        assert!(
+            holds("2001:db8::/32", "2001:db8:ffff::1") && !holds("2001:db8::/32", "2001:db9::")
+        );
         assert!(holds("10.0.0.1", "::ffff:10.0.0.1") && holds("::ffff:10.0.0.1", "10.0.0.1"));
         assert!(holds("::ffff:10.0.0.0/104", "10.9.9.9") && !holds("::ffff:0:0/90", "10.9.9.9"));
     }

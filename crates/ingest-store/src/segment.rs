@@ -17,8 +17,10 @@ use crate::stored::RawEntries;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Match<'a> {
     pub(crate) lsn: Lsn,
-    /// Of its record.
-    pub(crate) header: &'a RecordHeader,
+    /// When its record arrived, nanoseconds since the Unix epoch.
+    pub(crate) arrival: i64,
+    /// The number of the configured source of its record.
+    pub(crate) source: u16,
     pub(crate) entry: EntryRef<'a>,
 }
 
@@ -67,10 +69,11 @@ impl Opened {
     ) -> Vec<Range<u64>> {
         let Some(sidecar) = &self.sidecar else {
             report.unindexed_segments += 1;
-            let late = self.account.as_ref().is_none_or(|account| {
-                account.entries == 0 || filter.arrival(account.max_arrival)
-            });
-            return if late { vec![0..u64::MAX] } else { Vec::new() };
+            let late = self
+                .account
+                .as_ref()
+                .is_none_or(|account| account.entries == 0 || filter.arrival(account.max_arrival));
+            return late.then_some(0..u64::MAX).into_iter().collect();
         };
         report.indexed_segments += 1;
         let (parts, pruned) = sidecar.select(filter, times, end);
@@ -93,37 +96,40 @@ impl Opened {
         } else {
             self.records.seek(part.start);
         }
-        let before = self.records.damaged_bytes();
-        let mut damaged = before;
         let end = end.min(self.segment.end);
-        let mut flow = ControlFlow::Continue(());
+        let (mut flow, mut damaged) = (ControlFlow::Continue(()), 0);
         while flow.is_continue() && self.records.offset() < part.end {
-            // The damage before a valid record is damage; what is behind the last one may be the
-            // unwritten rest.
-            let passed = self.records.damaged_bytes();
-            let Some(record) = self.records.next_record()? else { break };
-            if record.offset >= part.end {
-                damaged = passed;
+            let room = part.end - self.records.offset();
+            let before = self.records.damaged_bytes();
+            let found = self.records.next_record()?.is_some_and(|record| {
+                if record.offset >= part.end {
+                    return false;
+                }
+                report.scanned_bytes += record.header.stride();
+                if record.header.kind == Kind::Entries {
+                    if record.header.first >= end {
+                        return false;
+                    }
+                    flow = entries(&record.header, record.body, filter, end, report, on);
+                }
+                true
+            });
+            let passed = (self.records.damaged_bytes() - before).min(room);
+            // What is behind the last record of a segment without an end may never have been
+            // written.
+            if found || part.end < u64::MAX || self.account.is_some() {
+                damaged += passed;
+            }
+            if !found {
                 break;
             }
-            report.scanned_bytes += record.header.stride();
-            if record.header.kind == Kind::Entries {
-                if record.header.first >= end {
-                    break;
-                }
-                flow = entries(&record.header, record.body, filter, end, report, on);
-            }
-            damaged = self.records.damaged_bytes();
         }
-        if self.account.is_some() && flow.is_continue() && part.end == u64::MAX {
-            damaged = self.records.damaged_bytes();
-        }
-        if damaged > before {
+        if damaged > 0 {
             if dir.open(&self.segment)?.is_none() {
                 // Reused while it was read: what was there has expired.
                 report.expired_segments += 1;
             } else {
-                report.damaged_bytes += damaged - before;
+                report.damaged_bytes += damaged;
             }
         }
         Ok(flow)
@@ -154,7 +160,8 @@ pub(crate) fn entries(
             report.undecodable += 1;
             continue;
         };
-        on(Match { lsn: header.first + u64::from(position), header, entry })?;
+        let lsn = header.first + u64::from(position);
+        on(Match { lsn, arrival: header.arrival, source: header.source, entry })?;
     }
     report.undecodable += u64::from(count - read);
     ControlFlow::Continue(())

@@ -24,8 +24,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Iterator over the entries of a body. What cannot be stepped over ends it; see
-/// [`RawEntries::rest`].
+/// Iterator over the entries of a body. What cannot be stepped over ends it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawEntries<'a> {
     rest: &'a [u8],
@@ -34,11 +33,6 @@ pub(crate) struct RawEntries<'a> {
 impl<'a> RawEntries<'a> {
     pub(crate) const fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
-    }
-
-    /// What could not be read: empty after a sound body.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.rest
     }
 }
 
@@ -82,7 +76,7 @@ mod tests {
         let mut raw = RawEntries::new(&body);
         let found: Vec<_> = raw.by_ref().map(|raw| raw.entry().unwrap()).collect();
         assert_eq!(found, full);
-        assert!(raw.rest().is_empty());
+        assert!(raw.rest.is_empty());
         for cut in 0..body.len() {
             let mut raw = RawEntries::new(&body[..cut]);
             let whole = stored::entries(&body[..cut]).filter(Result::is_ok).count();

@@ -141,6 +141,7 @@ impl Keeper {
             Err(error) => tracing::warn!(%error, "Cannot list the log's directory."),
         }
         let passed = self.passed();
+        let mut removed = false;
         loop {
             let segments = shared.segments();
             let Some([oldest, next]) = segments.first_chunk::<2>() else { break };
@@ -155,10 +156,13 @@ impl Keeper {
             }
             // What is missing behind its last entry is still between an output and the next one.
             lock(&shared.missing).forget_below(account.end);
+            removed = true;
             self.expired_total += account.entries;
             Counters::add(&shared.counters.expired, account.entries);
         }
-        let _ = shared.room.0.try_send(());
+        if removed {
+            let _ = shared.room.0.try_send(());
+        }
     }
 
     fn must_go(

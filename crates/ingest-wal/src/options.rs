@@ -24,8 +24,8 @@ pub struct Options {
     pub keep_bytes: Option<u64>,
     /// How long history is kept, by arrival. Default: without end.
     pub keep_age: Option<Duration>,
-    /// Bytes in flight between producers and the disk. Default: 64 MiB, or a quarter of
-    /// `max_bytes` where that is less.
+    /// Bytes in flight between producers and the disk. Default: 64 MiB; never more than a quarter
+    /// of `max_bytes`.
     pub memory: Option<u64>,
     /// Newest records that readers share by reference. Default: 8 MiB, or an eighth of
     /// `max_bytes` where that is less.
@@ -106,7 +106,7 @@ impl Limits {
             max_bytes,
             min_free,
             keep_bytes,
-            memory: options.memory.unwrap_or_else(|| (max_bytes / 4).min(64 * MIB)),
+            memory: options.memory.unwrap_or(64 * MIB).min(max_bytes / 4),
             tail_bytes: options.tail_bytes.unwrap_or_else(|| (max_bytes / 8).min(8 * MIB)),
         })
     }

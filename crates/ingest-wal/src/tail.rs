@@ -25,6 +25,13 @@ pub(crate) struct Tail {
     state: Mutex<State>,
 }
 
+/// What a record costs beside its body.
+const OVERHEAD: u64 = 192;
+
+fn cost(record: &Record) -> u64 {
+    record.body.len() as u64 + OVERHEAD
+}
+
 #[derive(Debug, Default)]
 struct State {
     records: VecDeque<Record>,
@@ -45,12 +52,12 @@ impl Tail {
         let mut gone = Vec::new();
         let mut state = self.lock();
         for record in records {
-            state.bytes += record.header.stride();
+            state.bytes += cost(&record);
             state.records.push_back(record);
         }
         while state.bytes > self.limit {
             let Some(old) = state.records.pop_front() else { break };
-            state.bytes -= old.header.stride();
+            state.bytes -= cost(&old);
             gone.push(old);
         }
         drop(state);

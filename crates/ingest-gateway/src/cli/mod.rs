@@ -2,8 +2,12 @@
 //!
 //! [`parse`] turns arguments into a [`Command`]; usage errors are clap's, with exit code 2.
 
+use std::io::{self, IsTerminal as _, Write as _};
+
 mod args;
 pub mod check;
+mod run;
+mod search;
 
 pub use args::{
     CheckArgs, Command, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, command, parse,
@@ -40,4 +44,40 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
     }
+}
+
+/// Does what was asked for, and says how it ended.
+#[must_use]
+pub fn execute(command: Command) -> Exit {
+    start_logging();
+    let result = match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => {
+            let checked = check::check(&args.file, &mut io::stdout(), &mut io::stderr());
+            checked.map(|(exit, _)| exit).map_err(Into::into)
+        }
+        Command::Search(args) => find(&args),
+        Command::Tail(args) => find(&args.into()),
+    };
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr().lock(), "error: {error:#}");
+        Exit::Failed
+    })
+}
+
+fn find(args: &SearchArgs) -> anyhow::Result<Exit> {
+    search::search(args, &mut io::stdout().lock(), &mut io::stderr()).map(|()| Exit::Fine)
+}
+
+/// Log lines go to standard error; `INGESTRY_LOG` says which (`info` by default).
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("INGESTRY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+    // Somebody who embeds the commands may have set one up already.
+    drop(started);
 }

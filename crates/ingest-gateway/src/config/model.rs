@@ -130,8 +130,6 @@ choice! {
         /// It is synced to disk.
         #[default]
         Disk = "disk",
-        /// Every output of its route has confirmed it.
-        Delivered = "delivered",
     }
 }
 
@@ -141,10 +139,6 @@ choice! {
         /// Sources wait.
         #[default]
         Block = "block",
-        /// What arrives is dropped, and counted.
-        DropNewest = "drop-newest",
-        /// The oldest segments are dropped, and counted.
-        DropOldest = "drop-oldest",
     }
 }
 

@@ -1,0 +1,131 @@
+//! An output's part of the report.
+
+use std::collections::BTreeMap;
+
+use ingest_mux::{LinkState, OutputStatus};
+use serde::Serialize;
+
+use super::{LogReport, seconds};
+
+/// An output, in entries since its start, kept over restarts. Its account: `accepted` =
+/// `confirmed` + `filtered` + the sum of `lost` + `queued`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OutputReport {
+    /// Its name.
+    pub name: String,
+    /// Type in the configuration; `unknown` when it left that.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// It is in the configuration.
+    pub configured: bool,
+    /// Accepted by the log.
+    pub accepted: u64,
+    /// The destination has them.
+    pub confirmed: u64,
+    /// Its filter passed over them.
+    pub filtered: u64,
+    /// It will never get them, by reason.
+    pub lost: BTreeMap<String, u64>,
+    /// Still owed, or not looked at yet.
+    pub queued: u64,
+    /// Among the queued: links hold them.
+    pub leased: u64,
+    /// Sent again after a break, in this run.
+    pub resent: u64,
+    /// It began here.
+    pub start_lsn: u64,
+    /// The lowest LSN that is not settled.
+    pub low_lsn: u64,
+    /// How far it is behind.
+    pub lag: Lag,
+    /// Its links.
+    pub links: Vec<LinkReport>,
+    /// The account holds.
+    pub balanced: bool,
+}
+
+/// How far an output is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Lag {
+    /// Entries that it has not settled.
+    pub entries: u64,
+    /// Since the arrival of the oldest of them; `null` in JSON when that is not known.
+    pub seconds: Option<f64>,
+}
+
+/// A link of an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LinkReport {
+    /// `connecting`, `up`, `down` or `stuck`.
+    pub state: &'static str,
+    /// Attempts made.
+    pub attempts: u64,
+    /// What ended the last one that ended.
+    pub last_error: Option<String>,
+}
+
+impl LinkReport {
+    fn new(link: &LinkState) -> Self {
+        Self {
+            state: link.phase.as_str(),
+            attempts: link.attempts,
+            last_error: link.last_error.clone(),
+        }
+    }
+}
+
+impl OutputReport {
+    /// `now` is in unix nanoseconds.
+    pub(super) fn new(output: OutputStatus, kind: String, now: u128) -> Self {
+        let lost: u64 = output.lost.values().sum();
+        let settled = output.confirmed + output.filtered + lost;
+        let seconds = match (output.queued, output.oldest_arrival) {
+            (0, _) => Some(0.0),
+            (_, Some(oldest)) => {
+                Some(seconds(now.saturating_sub(u128::try_from(oldest).unwrap_or(0))))
+            }
+            (_, None) => None,
+        };
+        Self {
+            balanced: output.accepted == settled + output.queued,
+            lag: Lag { entries: output.queued, seconds },
+            links: output.links.iter().map(LinkReport::new).collect(),
+            name: output.name,
+            kind,
+            configured: output.configured,
+            accepted: output.accepted,
+            confirmed: output.confirmed,
+            filtered: output.filtered,
+            lost: output.lost,
+            queued: output.queued,
+            leased: output.leased,
+            resent: output.resent,
+            start_lsn: output.start,
+            low_lsn: output.low,
+        }
+    }
+
+    /// What is durable is there, and nothing is owed.
+    pub(super) fn store(name: String, log: &LogReport) -> Self {
+        Self {
+            name,
+            kind: "store".to_owned(),
+            configured: true,
+            accepted: log.accepted,
+            confirmed: log.accepted,
+            filtered: 0,
+            lost: BTreeMap::new(),
+            queued: 0,
+            leased: 0,
+            resent: 0,
+            start_lsn: 1,
+            low_lsn: log.synced_lsn.saturating_add(1),
+            lag: Lag { entries: 0, seconds: Some(0.0) },
+            links: Vec::new(),
+            balanced: log.balanced,
+        }
+    }
+}

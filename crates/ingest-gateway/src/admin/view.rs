@@ -1,0 +1,33 @@
+//! What the admin pages need to know of the gateway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::counters::SourceCounters;
+
+/// A gateway as the admin pages see it. Every call takes short locks only and never waits for the
+/// disk or the network.
+pub trait View: Send + Sync + 'static {
+    /// A moment of the log and its outputs.
+    fn status(&self) -> ingest_mux::Status;
+
+    /// The counters of every source, in the order of the configuration. Names are unique.
+    fn sources(&self) -> Vec<Arc<SourceCounters>>;
+
+    /// The names of the destinations that are the log itself, kept.
+    fn store_outputs(&self) -> Vec<String>;
+
+    /// The `type` of a configured output that the log delivers to.
+    fn output_type(&self, _name: &str) -> &str {
+        "injected"
+    }
+
+    /// Whether every listener is up and the log takes entries.
+    fn ready(&self) -> bool;
+
+    /// Time since the start of the process.
+    fn uptime(&self) -> Duration;
+
+    /// The version of the program.
+    fn version(&self) -> &str;
+}

@@ -1,0 +1,198 @@
+//! `ingestry run`: start, say what listens where, run until a signal, stop in order.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ingest_mux::StartError;
+use ingest_wal::OpenError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Exit, RunArgs};
+use crate::config::{self, Config, DestinationKind, SourceKind};
+use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
+use crate::units::format_size_rounded;
+
+/// Runs the gateway until it is told to stop.
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let loaded = match config::for_run(args.config.as_deref(), &args.overrides()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            write_error(&error.to_string());
+            return Ok(Exit::Usage);
+        }
+    };
+    for warning in &loaded.warnings {
+        write_error(&format!("warning: {warning}"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("ingestry")
+        .build()
+        .context("cannot start the runtime")?;
+    let exit = runtime.block_on(supervise(args, loaded.config));
+    // What is left are reads of files that nobody waits for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    exit
+}
+
+async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
+    let mut signals = Signals::new().context("cannot handle signals")?;
+    let gateway = match Gateway::builder(config.clone()).start().await {
+        Ok(gateway) => gateway,
+        Err(error) => {
+            write_error(&format!("error: {error}"));
+            return Ok(exit_for(&error));
+        }
+    };
+    print(&banner(&config, &gateway));
+    if let Some(file) = &args.ports_file {
+        write_ports(file, gateway.addresses())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    signals.stop().await;
+    print(&format!("Stopping: delivering for {} s at most. A second signal ends at once.\n", STOP_DEADLINE.as_secs()));
+    let report = tokio::select! {
+        report = gateway.stop(STOP_DEADLINE) => report,
+        () = signals.stop() => {
+            print("Ended at once. What was acknowledged is on disk.\n");
+            return Ok(Exit::Fine);
+        }
+    };
+    print(&summary(&report));
+    Ok(Exit::Fine)
+}
+
+fn exit_for(error: &GatewayError) -> Exit {
+    match error {
+        GatewayError::Start(StartError::Log(OpenError::InUse { .. })) => Exit::InUse,
+        GatewayError::Start(StartError::Log(OpenError::Limits(_))) => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
+/// SIGTERM and SIGINT ask for a stop; SIGHUP is taken note of.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    tracing::warn!("SIGHUP: the configuration is not reloaded in this version.");
+                }
+            }
+        }
+    }
+}
+
+/// What listens where, where data goes, and a line to try for each.
+fn banner(config: &Config, gateway: &Gateway) -> String {
+    let mut text = format!("ingestry {}\n", env!("CARGO_PKG_VERSION"));
+    let addresses = gateway.addresses();
+    let dir = config.log.dir.display();
+    for source in &config.sources {
+        let Some(address) = addresses.get(&source.name) else { continue };
+        let (host, port) = (address.ip(), address.port());
+        let (what, line) = match &source.kind {
+            SourceKind::Graphite(_) => (
+                "Graphite plaintext, TCP",
+                format!("echo \"local.test.diceroll 4 `date +%s`\" | nc {host} {port}"),
+            ),
+            SourceKind::GraphiteUdp(_) => (
+                "Graphite plaintext, UDP",
+                format!("echo \"local.test.diceroll 4 `date +%s`\" | nc -u -w1 {host} {port}"),
+            ),
+        };
+        text.push_str(&format!("  {:<14} {address:<22} {what}\n", source.name));
+        text.push_str(&format!("  {:<14} try: {line}\n", ""));
+    }
+    if let Some(admin) = addresses.get("admin") {
+        text.push_str(&format!("  {:<14} {admin:<22} http://{admin}/status /metrics /health\n", "admin"));
+    }
+    let log = gateway.status().log;
+    for destination in &config.destinations {
+        let DestinationKind::Store = destination.kind;
+        text.push_str(&format!("  {:<14} {dir}  the log, kept: at most {}\n", destination.name, format_size_rounded(log.limits.max_bytes)));
+    }
+    let data_dir = if config.log.dir == Path::new("ingestry-data") {
+        String::new()
+    } else {
+        format!(" --data-dir {dir}")
+    };
+    let program = std::env::args().next().unwrap_or_else(|| "ingestry".to_owned());
+    text.push_str(&format!("  {:<14} try: {program} search{data_dir} --limit 10\n", ""));
+    text
+}
+
+fn write_ports(file: &Path, addresses: &BTreeMap<String, SocketAddr>) -> std::io::Result<()> {
+    let named: BTreeMap<&str, String> =
+        addresses.iter().map(|(name, address)| (name.as_str(), address.to_string())).collect();
+    let mut text = serde_json::to_string(&named)?;
+    text.push('\n');
+    // Whole or not at all: somebody may be waiting for it.
+    let beside = file.with_extension("tmp");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, file)
+}
+
+/// What was delivered, is queued, was dropped and why.
+fn summary(report: &StopReport) -> String {
+    let mut text = String::from("Stopped.\n");
+    for (name, reasons, totals) in &report.sources {
+        text.push_str(&format!(
+            "  {name}: received {} items, accepted {}",
+            totals.received_items, totals.accepted_items
+        ));
+        let refused = reasons.iter().zip(&totals.refused).filter(|(_, count)| **count > 0);
+        for (reason, count) in refused {
+            text.push_str(&format!(", {reason} {count}"));
+        }
+        text.push('\n');
+    }
+    for output in report.close.outputs.iter().filter(|output| output.configured) {
+        let lost: u64 = output.lost.values().sum();
+        text.push_str(&format!(
+            "  {}: delivered {}, queued {}, lost {lost}\n",
+            output.name, output.confirmed, output.queued
+        ));
+    }
+    text.push_str(&format!("  store: {} entries since the log was made\n", report.stored));
+    if report.close.not_accepted + report.close.lost_in_memory > 0 {
+        text.push_str(&format!(
+            "  not written: {} entries that nobody was told were accepted, {} acknowledged in memory only\n",
+            report.close.not_accepted, report.close.lost_in_memory
+        ));
+    }
+    if !report.balanced {
+        text.push_str("  The accounts do not add up: this is a bug.\n");
+    }
+    text
+}
+
+/// Standard output may be closed; the gateway runs on.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn write_error(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

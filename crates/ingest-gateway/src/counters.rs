@@ -1,0 +1,166 @@
+//! What a source counts. Items are what the protocol carries (lines, say); each is accepted, or
+//! refused for exactly one reason.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A number that threads share.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Takes `n` off again: for gauges.
+    pub fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// Replaces the value: for counters that somebody else keeps.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of the items of a source. Added up batch by batch, so that a look at it always
+/// sees whole batches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes read.
+    pub received_bytes: u64,
+    /// Items found in them.
+    pub received_items: u64,
+    /// Items handed over to the log.
+    pub accepted_items: u64,
+    /// Entries made of them.
+    pub accepted_entries: u64,
+    /// Items refused, in the order of the source's reasons.
+    pub refused: Vec<u64>,
+}
+
+impl Totals {
+    /// Nothing, with room for this many reasons.
+    #[must_use]
+    pub fn new(reasons: usize) -> Self {
+        Self { refused: vec![0; reasons], ..Self::default() }
+    }
+
+    /// Counts an item refused for a reason, by its place in the list.
+    pub fn refuse(&mut self, reason: usize) {
+        self.refuse_many(reason, 1);
+    }
+
+    /// Counts items refused for a reason, by its place in the list.
+    pub fn refuse_many(&mut self, reason: usize, items: u64) {
+        if let Some(count) = self.refused.get_mut(reason) {
+            *count += items;
+        }
+    }
+
+    /// Whether every item received is accounted for.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.received_items == self.accepted_items + self.refused.iter().sum::<u64>()
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.received_bytes += other.received_bytes;
+        self.received_items += other.received_items;
+        self.accepted_items += other.accepted_items;
+        self.accepted_entries += other.accepted_entries;
+        for (have, more) in self.refused.iter_mut().zip(&other.refused) {
+            *have += more;
+        }
+    }
+}
+
+/// The counters of one source, since the start of the process.
+#[derive(Debug)]
+pub struct SourceCounters {
+    /// Name in the configuration.
+    pub name: String,
+    /// Type in the configuration.
+    pub kind: &'static str,
+    /// Address that is really bound.
+    pub listen: String,
+    /// Why items are refused: the names of [`Totals::refused`].
+    pub reasons: Vec<&'static str>,
+    totals: Mutex<Totals>,
+    /// Connections that are open now.
+    pub connections_open: Counter,
+    /// Connections accepted.
+    pub connections_total: Counter,
+    /// Connections refused because too many were open.
+    pub connections_refused: Counter,
+    /// Connections that ended otherwise than by an end of file that was answered.
+    pub connections_aborted: Counter,
+    /// Times that reading waited for the budget or the log.
+    pub waits: Counter,
+    /// Datagrams that the kernel dropped before they could be read. Not items: nobody knows how
+    /// many lines they held.
+    pub kernel_drops: Counter,
+}
+
+impl SourceCounters {
+    /// Counters for a source that can refuse items for these reasons.
+    #[must_use]
+    pub fn new(name: &str, kind: &'static str, listen: String, reasons: Vec<&'static str>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            listen,
+            totals: Mutex::new(Totals::new(reasons.len())),
+            reasons,
+            connections_open: Counter::default(),
+            connections_total: Counter::default(),
+            connections_refused: Counter::default(),
+            connections_aborted: Counter::default(),
+            waits: Counter::default(),
+            kernel_drops: Counter::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what a batch came to.
+    pub fn add(&self, batch: &Totals) {
+        self.lock().add(batch);
+    }
+
+    /// The totals now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_without_a_fate_is_seen() {
+        let counters = SourceCounters::new("s", "graphite", String::new(), vec!["a", "b"]);
+        let mut batch = Totals::new(2);
+        batch.received_items = 3;
+        batch.accepted_items = 1;
+        batch.refuse(1);
+        assert!(!batch.is_balanced());
+        batch.refuse(0);
+        counters.add(&batch);
+        counters.add(&batch);
+        assert!(counters.totals().is_balanced());
+        assert_eq!(counters.totals().refused, [2, 2]);
+    }
+}

@@ -1,0 +1,384 @@
+//! The gateway as a library: sources, log and outputs put together from a configuration.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ingest_mux::{
+    CloseReport, DefineError, Filter, Health, Level, Muxer, Options, Output, SharedDestination,
+    StartError, Status, TagMatch,
+};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::{self, View};
+use crate::config::{Config, DestinationKind, Durability, ListenAddr, Route, SourceKind, TagPattern};
+use crate::counters::{SourceCounters, Totals};
+use crate::map::graphite::reasons;
+use crate::sidecars;
+use crate::sources::{Context, RejectLog, graphite, graphite_udp};
+
+/// Why a gateway could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// The log, or the outputs' positions in it.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A name got no number.
+    #[error("source {name:?}: {error}")]
+    Define {
+        /// The source.
+        name: String,
+        /// Why.
+        error: DefineError,
+    },
+    /// An address could not be bound.
+    #[error("{name} cannot listen on {listen}: {error}")]
+    Bind {
+        /// The source, or `admin`.
+        name: String,
+        /// The address.
+        listen: String,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// A destination was given twice.
+    #[error("two destinations are named {0:?}")]
+    DestinationTwice(String),
+}
+
+/// How long outputs may deliver when the gateway stops.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A gateway that is being put together.
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    destinations: Vec<(String, SharedDestination)>,
+}
+
+impl Builder {
+    /// Adds a destination of your own: an output of that name, which gets what the routes of the
+    /// configuration send to it, or everything without routes.
+    #[must_use]
+    pub fn destination(mut self, name: impl Into<String>, destination: SharedDestination) -> Self {
+        self.destinations.push((name.into(), destination));
+        self
+    }
+
+    /// Opens the log, binds every address, and accepts. Needs a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; nothing runs then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends what was begun.
+    pub async fn start(self) -> Result<Gateway, GatewayError> {
+        Gateway::start(self).await
+    }
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+    stop: watch::Sender<bool>,
+    sources: JoinSet<()>,
+    helpers: JoinSet<()>,
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+/// What the gateway and its admin pages share.
+#[derive(Debug)]
+struct Inner {
+    muxer: Muxer,
+    counters: Vec<Arc<SourceCounters>>,
+    stores: Vec<String>,
+    started: Instant,
+}
+
+/// What a stopped gateway leaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// Each source's name, reasons and totals.
+    pub sources: Vec<(String, Vec<&'static str>, Totals)>,
+    /// The log and the outputs.
+    pub close: CloseReport,
+    /// Entries that the log accepted in the life of its directory.
+    pub stored: u64,
+    /// The accounts held.
+    pub balanced: bool,
+}
+
+impl Gateway {
+    /// A gateway with this configuration.
+    #[must_use]
+    pub fn builder(config: Config) -> Builder {
+        Builder { config, destinations: Vec::new() }
+    }
+
+    async fn start(builder: Builder) -> Result<Self, GatewayError> {
+        let Builder { config, destinations } = builder;
+        // Addresses first: who is refused one has not touched the log.
+        let mut listeners = Vec::new();
+        for source in &config.sources {
+            listeners.push(Listener::bind(&source.name, source.listen(), &source.kind).await?);
+        }
+        let admin = match &config.admin {
+            admin if admin.enabled => Some(bind_tcp("admin", &admin.listen).await?),
+            _ => None,
+        };
+        let muxer = open(&config, destinations).await?;
+        let stores = config
+            .destinations
+            .iter()
+            .filter(|destination| matches!(destination.kind, DestinationKind::Store))
+            .map(|destination| destination.name.clone())
+            .collect();
+        let (stop, stopping) = watch::channel(false);
+        let mut addresses = BTreeMap::new();
+        let mut counters = Vec::new();
+        let mut ready = Vec::new();
+        let level = match config.log.durability {
+            Durability::Memory => Level::Memory,
+            Durability::Os => Level::Os,
+            Durability::Disk => Level::Disk,
+        };
+        let memory = muxer.log().status().limits.memory;
+        for (source, listener) in config.sources.iter().zip(listeners) {
+            let named = |error| GatewayError::Define { name: source.name.clone(), error };
+            let tag = muxer.tag(source.tag()).map_err(named)?;
+            let bound = listener.local_addr();
+            let own = SourceCounters::new(
+                &source.name,
+                source.kind.type_name(),
+                bound.to_string(),
+                reasons(),
+            );
+            let cx = Context {
+                // Half of the budget at most, so that one source cannot take another's share.
+                source: muxer.source(&source.name, memory / 2).map_err(named)?,
+                rejects: Arc::new(RejectLog::new(&source.name, own.reasons.clone())),
+                counters: Arc::new(own),
+                level,
+                read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
+                    .unwrap_or(4 << 10),
+                stopping: stopping.clone(),
+            };
+            counters.push(Arc::clone(&cx.counters));
+            addresses.insert(source.name.clone(), bound);
+            ready.push((source.kind.clone(), listener, tag, cx));
+        }
+        let inner = Arc::new(Inner { muxer, counters, stores, started: Instant::now() });
+        let mut sources = JoinSet::new();
+        for (kind, listener, tag, cx) in ready {
+            match (kind, listener) {
+                (SourceKind::Graphite(config), Listener::Tcp(listener, _)) => {
+                    sources.spawn(graphite::serve(listener, config, tag, cx));
+                }
+                (SourceKind::GraphiteUdp(config), Listener::Udp(socket, _)) => {
+                    sources.spawn(graphite_udp::serve(socket, config, tag, cx));
+                }
+                // `Listener::bind` makes what the kind needs.
+                _ => {}
+            }
+        }
+        let mut helpers = JoinSet::new();
+        if let Some((listener, bound)) = admin {
+            addresses.insert("admin".to_owned(), bound);
+            let mut stopped = stopping.clone();
+            let view: Arc<dyn View> = Arc::clone(&inner) as _;
+            helpers.spawn(admin::serve(listener, view, async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            }));
+        }
+        let dir = config.log.dir.clone();
+        helpers.spawn(sidecars::keep(dir, Arc::clone(&inner) as _, stopping));
+        Ok(Self { inner, stop, sources, helpers, addresses })
+    }
+
+    /// The addresses that are really bound, by the name of the source, and `admin`.
+    #[must_use]
+    pub fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
+        &self.addresses
+    }
+
+    /// A moment of the log and the outputs.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.inner.muxer.status()
+    }
+
+    /// The sources' counters.
+    #[must_use]
+    pub fn sources(&self) -> &[Arc<SourceCounters>] {
+        &self.inner.counters
+    }
+
+    /// Stops in order: accept no more, read what has arrived, make it durable, close the
+    /// connections, let outputs deliver until `deadline`, keep their positions.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends everything at once; nothing durable is lost.
+    pub async fn stop(mut self, deadline: Duration) -> StopReport {
+        let until = Instant::now() + deadline;
+        self.stop.send_replace(true);
+        let drained = async { while self.sources.join_next().await.is_some() {} };
+        if tokio::time::timeout(deadline, drained).await.is_err() {
+            tracing::warn!("Connections were cut: what they sent did not become durable in time.");
+            self.sources.shutdown().await;
+        }
+        while self.helpers.join_next().await.is_some() {}
+        let mut inner = self.inner;
+        let Inner { muxer, counters, .. } = loop {
+            match Arc::try_unwrap(inner) {
+                Ok(inner) => break inner,
+                Err(shared) => inner = shared,
+            }
+            tokio::task::yield_now().await;
+        };
+        let close = muxer.close(until.saturating_duration_since(Instant::now())).await;
+        let sources: Vec<_> = counters
+            .iter()
+            .map(|source| (source.name.clone(), source.reasons.clone(), source.totals()))
+            .collect();
+        let balanced = sources.iter().all(|(_, _, totals)| totals.is_balanced())
+            && close.outputs.iter().all(|output| output.balanced);
+        StopReport { sources, stored: close.stored, close, balanced }
+    }
+}
+
+/// Opens the log and sets the outputs going, off the runtime's own threads.
+async fn open(
+    config: &Config,
+    destinations: Vec<(String, SharedDestination)>,
+) -> Result<Muxer, GatewayError> {
+    let mut options = Options::default();
+    options.max_bytes = config.log.max_bytes;
+    options.min_free = config.log.min_free;
+    options.keep_bytes = config.log.keep.bytes;
+    options.keep_age = config.log.keep.age;
+    options.memory = Some(config.log.memory);
+    let mut builder = Muxer::builder(&config.log.dir).log(options);
+    let mut names = Vec::new();
+    for (name, destination) in destinations {
+        if names.contains(&name)
+            || config.destinations.iter().any(|have| have.name == name)
+                && !config.destinations.iter().any(|have| have.name == name && is_store(&have.kind))
+        {
+            return Err(GatewayError::DestinationTwice(name));
+        }
+        let filter = filter(&config.routes, &name);
+        builder = builder.output(Output::new(&name).filter(filter).link(destination));
+        names.push(name);
+    }
+    tokio::task::block_in_place(|| Ok(builder.start()?))
+}
+
+const fn is_store(kind: &DestinationKind) -> bool {
+    matches!(kind, DestinationKind::Store)
+}
+
+/// What the routes send to an output.
+fn filter(routes: &[Route], name: &str) -> Filter {
+    if routes.is_empty() {
+        return Filter::All;
+    }
+    let tags = routes.iter().filter(|route| route.to.iter().any(|to| to == name));
+    Filter::Tags(tags.flat_map(|route| &route.tags).map(tag_match).collect())
+}
+
+fn tag_match(pattern: &TagPattern) -> TagMatch {
+    match pattern.exact() {
+        Some(exact) => TagMatch::Exact(exact.to_owned()),
+        None => TagMatch::Prefix(pattern.prefix().to_owned()),
+    }
+}
+
+/// A bound socket.
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener, SocketAddr),
+    Udp(UdpSocket, SocketAddr),
+}
+
+impl Listener {
+    async fn bind(name: &str, listen: &ListenAddr, kind: &SourceKind) -> Result<Self, GatewayError> {
+        match kind {
+            SourceKind::Graphite(_) => {
+                let (listener, bound) = bind_tcp(name, listen).await?;
+                Ok(Self::Tcp(listener, bound))
+            }
+            SourceKind::GraphiteUdp(config) => {
+                let failed = |error| bind_error(name, listen, error);
+                let socket = UdpSocket::bind(listen.to_string()).await.map_err(failed)?;
+                let bound = socket.local_addr().map_err(|error| bind_error(name, listen, error))?;
+                let wanted = usize::try_from(config.receive_buffer).unwrap_or(usize::MAX);
+                // As much as the system allows; less is no error.
+                let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, wanted);
+                Ok(Self::Udp(socket, bound))
+            }
+        }
+    }
+
+    const fn local_addr(&self) -> SocketAddr {
+        match self {
+            Self::Tcp(_, bound) | Self::Udp(_, bound) => *bound,
+        }
+    }
+}
+
+async fn bind_tcp(
+    name: &str,
+    listen: &ListenAddr,
+) -> Result<(TcpListener, SocketAddr), GatewayError> {
+    let failed = |error| bind_error(name, listen, error);
+    let listener = TcpListener::bind(listen.to_string()).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(|error| bind_error(name, listen, error))?;
+    Ok((listener, bound))
+}
+
+fn bind_error(name: &str, listen: &ListenAddr, error: io::Error) -> GatewayError {
+    GatewayError::Bind { name: name.to_owned(), listen: listen.to_string(), error }
+}
+
+impl View for Inner {
+    fn status(&self) -> Status {
+        self.muxer.status()
+    }
+
+    fn sources(&self) -> Vec<Arc<SourceCounters>> {
+        self.counters.clone()
+    }
+
+    fn store_outputs(&self) -> Vec<String> {
+        self.stores.clone()
+    }
+
+    fn ready(&self) -> bool {
+        self.muxer.log().status().health == Health::Accepting
+    }
+
+    fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+impl sidecars::Log for Inner {
+    fn segments_created(&self) -> u64 {
+        self.muxer.log().status().segments_created
+    }
+
+    fn companions_changed(&self) {
+        self.muxer.log().look();
+    }
+}

@@ -1,0 +1,3 @@
+//! From a protocol's message to an entry: one file for each protocol.
+
+pub mod graphite;

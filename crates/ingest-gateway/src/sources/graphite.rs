@@ -1,0 +1,299 @@
+//! Graphite lines over TCP. The end of our side, after the client's, is the acknowledgement: it
+//! comes when everything the client sent is durable.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use graphite_proto::{Connection, Event, Options};
+use ingest_entry::{Source as Address, TagId};
+use ingest_mux::{Lsn, Refused, SendError, Ticket};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Context, graphite_time, unix_nanos};
+use crate::config::GraphiteSource;
+use crate::counters::Totals;
+use crate::map::graphite::{Mapper, Refusal, decoder_options};
+
+/// When the gateway stops, a connection is read until its socket is empty, this long at most.
+const LAST_READS: Duration = Duration::from_secs(1);
+/// What counts as an empty socket then.
+const QUIET: Duration = Duration::from_millis(50);
+/// Below this share of free budget connections read little at a time.
+const SHORT_OF_BUDGET: u64 = 1 << 20;
+const SMALL_READ: usize = 8 * 1024;
+
+/// Serves connections until the gateway stops, then ends those that are open.
+pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: TagId, cx: Context) {
+    let slots = Arc::new(Semaphore::new(config.max_connections));
+    let config = Arc::new(config);
+    let options = decoder_options(&config.lines);
+    let mut connections = JoinSet::new();
+    let mut stopping = cx.stopping.clone();
+    loop {
+        let accepted = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => break,
+            accepted = accept(&listener, &slots) => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, peer, slot)) => {
+                let one = One {
+                    cx: cx.clone(),
+                    config: Arc::clone(&config),
+                    mapper: Mapper::new(&config.lines, tag),
+                    peer: peer.to_canonical(),
+                    window: Window::default(),
+                };
+                let options = options.clone();
+                connections.spawn(async move {
+                    one.run(stream, options).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(source = %cx.counters.name, %error, "Cannot accept a connection.");
+                tokio::time::sleep(QUIET).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// A connection together with its place among those that may be open.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
+    // The place first: who finds none waits in the system's queue.
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer.ip(), slot))
+}
+
+/// What was read and is not durable yet.
+#[derive(Debug, Default)]
+struct Window {
+    sent: VecDeque<(Lsn, u64)>,
+    bytes: u64,
+    last: Option<Ticket>,
+}
+
+impl Window {
+    fn add(&mut self, ticket: Ticket, bytes: u64) {
+        self.sent.push_back((ticket.end, bytes));
+        self.bytes += bytes;
+        self.last = Some(ticket);
+    }
+
+    fn settle(&mut self, durable_end: Lsn) {
+        while let Some(&(end, bytes)) = self.sent.front()
+            && end <= durable_end
+        {
+            self.sent.pop_front();
+            self.bytes -= bytes;
+        }
+    }
+}
+
+struct One {
+    cx: Context,
+    config: Arc<GraphiteSource>,
+    mapper: Mapper,
+    peer: IpAddr,
+    window: Window,
+}
+
+/// Why a connection ended.
+enum End {
+    /// Everything it sent is durable.
+    Durable,
+    /// The client broke it, or was silent for too long.
+    Broken(io::Error),
+    /// The log does not take what it sends.
+    Refused(Refused),
+}
+
+impl One {
+    async fn run(mut self, stream: TcpStream, options: Options) {
+        let counters = Arc::clone(&self.cx.counters);
+        counters.connections_total.add(1);
+        counters.connections_open.add(1);
+        let mut connection = Connection::new(stream, options);
+        let end = match self.receive(&mut connection).await {
+            Ok(()) => self.settle().await,
+            Err(end) => end,
+        };
+        match end {
+            End::Durable => {
+                if let Err(error) = connection.close_after_eof().await {
+                    tracing::debug!(peer = %self.peer, %error, "A client did not wait for the end.");
+                }
+            }
+            End::Broken(error) => {
+                counters.connections_aborted.add(1);
+                tracing::debug!(peer = %self.peer, %error, "A connection broke.");
+            }
+            End::Refused(error) => {
+                counters.connections_aborted.add(1);
+                tracing::warn!(
+                    source = %counters.name, peer = %self.peer, %error,
+                    "A connection is reset: the log does not take what it sends."
+                );
+                // No end of file: that would say that everything is durable.
+                let _ = connection.stream().set_zero_linger();
+            }
+        }
+        counters.connections_open.sub(1);
+    }
+
+    /// Reads until the client has sent all, or the gateway stops.
+    async fn receive(&mut self, connection: &mut Connection<TcpStream>) -> Result<(), End> {
+        let mut stopping = self.cx.stopping.clone();
+        let mut deadline = None;
+        loop {
+            self.hold_back().await?;
+            let max = self.next_read();
+            let read = match deadline {
+                Some(until) if Instant::now() >= until => return self.finish(connection).await,
+                Some(_) => match timeout(QUIET, connection.read(max)).await {
+                    Ok(read) => read,
+                    // The socket is empty.
+                    Err(_) => return self.finish(connection).await,
+                },
+                None => tokio::select! {
+                    biased;
+                    read = read_or_idle(connection, max, self.config.idle_timeout) => read,
+                    _ = stopping.wait_for(|stop| *stop) => {
+                        deadline = Some(Instant::now() + LAST_READS);
+                        continue;
+                    }
+                },
+            };
+            match read.map_err(End::Broken)? {
+                Some(bytes) => self.take(connection, bytes, false).await?,
+                None => return self.finish(connection).await,
+            }
+        }
+    }
+
+    /// Waits while more than `read_ahead` was read and is not durable.
+    async fn hold_back(&mut self) -> Result<(), End> {
+        self.window.settle(self.cx.source.durable_end());
+        while self.window.bytes >= self.config.read_ahead {
+            let Some(&(end, _)) = self.window.sent.front() else { break };
+            self.cx.counters.waits.add(1);
+            self.cx.source.durable(end).await.map_err(End::Refused)?;
+            self.window.settle(self.cx.source.durable_end());
+        }
+        Ok(())
+    }
+
+    fn next_read(&self) -> usize {
+        let free = self.cx.source.budget_available();
+        if free < SHORT_OF_BUDGET { self.cx.read_bytes.min(SMALL_READ) } else { self.cx.read_bytes }
+    }
+
+    async fn finish(&mut self, connection: &mut Connection<TcpStream>) -> Result<(), End> {
+        self.take(connection, 0, true).await
+    }
+
+    /// Decodes what was read into entries and hands them over.
+    async fn take(
+        &mut self,
+        connection: &mut Connection<TcpStream>,
+        bytes: usize,
+        ended: bool,
+    ) -> Result<(), End> {
+        if connection.pending() == 0 {
+            return Ok(());
+        }
+        let wanted = connection.pending() as u64 * self.mapper.expansion();
+        let grant = match self.cx.source.try_grant(wanted) {
+            Some(grant) => grant,
+            None => {
+                self.cx.counters.waits.add(1);
+                self.cx.source.grant(wanted).await
+            }
+        };
+        let arrival = unix_nanos();
+        let now = graphite_time(arrival);
+        let mut totals = Totals::new(self.cx.counters.reasons.len());
+        totals.received_bytes = bytes as u64;
+        let mut batch = self.cx.source.batch(grant, arrival, self.cx.level);
+        let src = Address::from_ip(self.peer);
+        let mut pushed = 0;
+        let (mapper, rejects, peer) = (&mut self.mapper, &self.cx.rejects, self.peer);
+        let mut sink = |event: Event<'_>| {
+            totals.received_items += 1;
+            match event {
+                Event::Metric(metric) => {
+                    let entry = mapper.entry(&metric, src, now);
+                    match entry.and_then(|entry| Ok(batch.push(&entry)?)) {
+                        Ok(()) => pushed += 1,
+                        Err(refusal) => {
+                            totals.refuse(refusal.index());
+                            rejects.note(refusal.index(), peer, None, metric.path_bytes());
+                        }
+                    }
+                }
+                Event::Rejected(rejected) => {
+                    let reason = rejected.reason.index();
+                    totals.refuse(reason);
+                    rejects.note(reason, peer, Some(rejected.offset), rejected.line);
+                }
+                _ => totals.received_items -= 1,
+            }
+        };
+        if ended {
+            connection.finish(now, &mut sink);
+        } else {
+            connection.drain(now, &mut sink);
+        }
+        let sent = batch.finish();
+        totals.accepted_entries = sent.entries;
+        totals.accepted_items = sent.entries;
+        totals.refuse_many(Refusal::LogRefused.index(), pushed - sent.entries);
+        self.cx.counters.add(&totals);
+        if let Some(ticket) = sent.ticket {
+            self.window.add(ticket, bytes as u64);
+        }
+        match sent.refused {
+            Some(SendError::Refused(error)) if !matches!(error, Refused::TooLarge { .. }) => {
+                Err(End::Refused(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until everything that was sent counts as done.
+    async fn settle(&mut self) -> End {
+        match &self.window.last {
+            Some(ticket) => match self.cx.source.done(ticket).await {
+                Ok(()) => End::Durable,
+                Err(error) => End::Refused(error),
+            },
+            None => End::Durable,
+        }
+    }
+}
+
+async fn read_or_idle(
+    connection: &mut Connection<TcpStream>,
+    max: usize,
+    idle: Option<Duration>,
+) -> io::Result<Option<usize>> {
+    match idle {
+        None => connection.read(max).await,
+        Some(idle) => match timeout_at(Instant::now() + idle, connection.read(max)).await {
+            Ok(read) => read,
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "silent for too long")),
+        },
+    }
+}

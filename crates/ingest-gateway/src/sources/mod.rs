@@ -1,0 +1,41 @@
+//! What takes data in: one file for each source.
+
+pub mod graphite;
+pub mod graphite_udp;
+mod kernel_drops;
+mod reject_log;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ingest_mux::{Level, Source};
+use tokio::sync::watch;
+
+use crate::counters::SourceCounters;
+
+pub(crate) use reject_log::RejectLog;
+
+/// What every source has.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) source: Source,
+    pub(crate) counters: Arc<SourceCounters>,
+    pub(crate) rejects: Arc<RejectLog>,
+    pub(crate) level: Level,
+    /// Most bytes of one read.
+    pub(crate) read_bytes: usize,
+    /// True once the gateway stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn unix_nanos() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The time as Graphite has it.
+pub(crate) fn graphite_time(nanos: i64) -> graphite_proto::Timestamp {
+    let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+    graphite_proto::Timestamp::new(seconds, u32::try_from(rest).unwrap_or(0))
+}

@@ -1,0 +1,72 @@
+//! Log lines for refused items: one by reason and window, with what was not said counted.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// After a line about a reason the next one about it comes this much later at the earliest.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Bytes of an item that a line shows.
+const SHOWN: usize = 120;
+
+/// The refusals of one source.
+#[derive(Debug)]
+pub(crate) struct RejectLog {
+    source: String,
+    reasons: Vec<&'static str>,
+    state: Mutex<Vec<Seen>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    last: Option<Instant>,
+    silent: u64,
+}
+
+impl RejectLog {
+    pub(crate) fn new(source: &str, reasons: Vec<&'static str>) -> Self {
+        let state = Mutex::new(vec![Seen::default(); reasons.len()]);
+        Self { source: source.to_owned(), reasons, state }
+    }
+
+    /// A refused item: its reason by its place, who sent it, where in the stream, its bytes.
+    pub(crate) fn note(&self, reason: usize, peer: IpAddr, offset: Option<u64>, item: &[u8]) {
+        let Some(silent) = self.speak(reason, Instant::now()) else { return };
+        let reason = self.reasons.get(reason).copied().unwrap_or("unknown");
+        let shown = item.get(..SHOWN).unwrap_or(item).escape_ascii();
+        let more = if item.len() > SHOWN { "…" } else { "" };
+        tracing::warn!(
+            source = %self.source, reason, %peer, offset, item = %format_args!("{shown}{more}"),
+            not_shown_before = silent, "Refused an item."
+        );
+    }
+
+    /// How many were passed over in silence before this one; `None`: so is this one.
+    fn speak(&self, reason: usize, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = state.get_mut(reason)?;
+        if seen.last.is_some_and(|last| now.duration_since(last) < WINDOW) {
+            seen.silent += 1;
+            return None;
+        }
+        seen.last = Some(now);
+        Some(std::mem::take(&mut seen.silent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_by_reason_and_window() {
+        let log = RejectLog::new("s", vec!["a", "b"]);
+        let start = Instant::now();
+        assert_eq!(log.speak(0, start), Some(0));
+        assert_eq!(log.speak(1, start), Some(0));
+        assert_eq!(log.speak(0, start), None);
+        assert_eq!(log.speak(0, start + WINDOW / 2), None);
+        assert_eq!(log.speak(0, start + WINDOW), Some(2));
+        assert_eq!(log.speak(7, start), None);
+    }
+}
