@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, View};
-use crate::config::{Config, DestinationKind, Durability, ListenAddr, Route, SourceKind, TagPattern};
+use crate::config::{
+    Config, DestinationKind, Durability, ListenAddr, Route, SourceKind, TagPattern,
+};
 use crate::counters::{SourceCounters, Totals};
 use crate::map::graphite::reasons;
 use crate::sidecars;
@@ -308,7 +310,11 @@ enum Listener {
 }
 
 impl Listener {
-    async fn bind(name: &str, listen: &ListenAddr, kind: &SourceKind) -> Result<Self, GatewayError> {
+    async fn bind(
+        name: &str,
+        listen: &ListenAddr,
+        kind: &SourceKind,
+    ) -> Result<Self, GatewayError> {
         match kind {
             SourceKind::Graphite(_) => {
                 let (listener, bound) = bind_tcp(name, listen).await?;

@@ -22,11 +22,7 @@ pub(crate) trait Log: Send + Sync {
 }
 
 /// Runs until the gateway stops.
-pub(crate) async fn keep(
-    dir: PathBuf,
-    log: Arc<dyn Log>,
-    mut stopping: watch::Receiver<bool>,
-) {
+pub(crate) async fn keep(dir: PathBuf, log: Arc<dyn Log>, mut stopping: watch::Receiver<bool>) {
     let mut seen = None;
     loop {
         let created = log.segments_created();

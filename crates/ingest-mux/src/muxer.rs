@@ -380,6 +380,7 @@ fn account_status(log: &Log, name: &str, account: &Account) -> OutputStatus {
         filtered: account.filtered,
         lost: account.lost.clone(),
         queued: held(log, low..durable).saturating_sub(settled_above),
+        queued_bytes: if low < durable { log.bytes_since(low) } else { 0 },
         ..OutputStatus::default()
     }
 }

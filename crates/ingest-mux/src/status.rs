@@ -88,6 +88,8 @@ pub struct OutputStatus {
     pub lost: BTreeMap<String, u64>,
     /// Still owed, or not looked at yet.
     pub queued: u64,
+    /// About how many bytes that is.
+    pub queued_bytes: u64,
     /// Among the queued: links hold them.
     pub leased: u64,
     /// Sent again after a break, in this run.

@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, Tally};
 use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
 use crate::error::{OpenError, Refused};
 use crate::keeper::{self, Keeper};
+use crate::missing::MissingTable;
 use crate::opening;
 use crate::options::{Limits, Options};
 use crate::progress::{Progress, Reached};
@@ -325,11 +326,26 @@ impl Log {
     /// life of the directory: last synced LSN − void − unwitnessed.
     #[must_use]
     pub fn accepted(&self) -> (Lsn, u64) {
-        let missing = lock(&self.shared.missing);
+        accepted(&self.shared, &lock(&self.shared.missing))
+    }
+
+    /// About how many bytes of entries there are from `lsn` on: exact for whole segments, in
+    /// proportion for the one that holds it.
+    #[must_use]
+    pub fn bytes_since(&self, lsn: Lsn) -> u64 {
         let end = self.shared.synced.end();
-        let accepted =
-            (end - 1).saturating_sub(missing.void_total).saturating_sub(missing.unwitnessed_total);
-        (end, accepted)
+        let segments = self.shared.segments();
+        let of = |segment: &crate::shared::Segment| match segment.account() {
+            Some(account) => (account.start..account.end, account.bytes),
+            None => (segment.name.first..end, segment.committed()),
+        };
+        let part = |(range, bytes): (std::ops::Range<Lsn>, u64)| {
+            let all = range.end.saturating_sub(range.start);
+            let left = range.end.saturating_sub(range.start.max(lsn)).min(all);
+            let scaled = u128::from(bytes) * u128::from(left) / u128::from(all.max(1));
+            u64::try_from(scaled).unwrap_or(u64::MAX)
+        };
+        segments.iter().map(|segment| part(of(segment))).sum()
     }
 
     /// How many LSNs of `range` hold no entry, for a reason.
@@ -372,8 +388,12 @@ impl Log {
         let shared = &self.shared;
         let counters = &shared.counters;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let missing = lock(&shared.missing).clone();
-        let (synced_end, accepted) = self.accepted();
+        let (void, unwitnessed, damaged, synced_end, accepted) = {
+            let missing = lock(&shared.missing);
+            let (end, accepted) = accepted(shared, &missing);
+            let (void, unwitnessed) = (missing.void_total, missing.unwitnessed_total);
+            (void, unwitnessed, missing.damaged_total, end, accepted)
+        };
         Status {
             log_id: shared.log_id,
             epoch: u32::try_from(load(&shared.epoch)).unwrap_or(u32::MAX),
@@ -383,9 +403,9 @@ impl Log {
             written_end: shared.written.end(),
             next: self.writer.next(),
             accepted,
-            void: missing.void_total,
-            unwitnessed: missing.unwitnessed_total,
-            damaged: missing.damaged_total,
+            void,
+            unwitnessed,
+            damaged,
             expired: load(&counters.expired),
             segments: shared.segments().len() as u64,
             used_bytes: shared.used_bytes(),
@@ -450,6 +470,13 @@ impl Drop for Log {
             }
         }
     }
+}
+
+fn accepted(shared: &Shared, missing: &MissingTable) -> (Lsn, u64) {
+    let end = shared.synced.end();
+    let accepted =
+        (end - 1).saturating_sub(missing.void_total).saturating_sub(missing.unwitnessed_total);
+    (end, accepted)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

@@ -174,6 +174,7 @@ fn outputs(f: &mut Families<'_>, outputs: &[OutputReport]) -> fmt::Result {
     f.counter("output_lost_entries", "Entries that it will never get, by reason.", lost)?;
     f.counter("output_resent_entries", "Entries sent again after a break.", of(|o| o.resent))?;
     f.gauge("output_queued_entries", "Entries still owed.", of(|o| o.queued))?;
+    f.gauge("output_queued_bytes", "Bytes of these in the log, about.", of(|o| o.lag.bytes))?;
     f.gauge("output_leased_entries", "Queued entries that links hold.", of(|o| o.leased))?;
     let lag = outputs
         .iter()

@@ -54,7 +54,10 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     signals.stop().await;
-    print(&format!("Stopping: delivering for {} s at most. A second signal ends at once.\n", STOP_DEADLINE.as_secs()));
+    print(&format!(
+        "Stopping: delivering for {} s at most. A second signal ends at once.\n",
+        STOP_DEADLINE.as_secs()
+    ));
     let report = tokio::select! {
         report = gateway.stop(STOP_DEADLINE) => report,
         () = signals.stop() => {
@@ -125,12 +128,19 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
         text.push_str(&format!("  {:<14} try: {line}\n", ""));
     }
     if let Some(admin) = addresses.get("admin") {
-        text.push_str(&format!("  {:<14} {admin:<22} http://{admin}/status /metrics /health\n", "admin"));
+        text.push_str(&format!(
+            "  {:<14} {admin:<22} http://{admin}/status /metrics /health\n",
+            "admin"
+        ));
     }
     let log = gateway.status().log;
     for destination in &config.destinations {
         let DestinationKind::Store = destination.kind;
-        text.push_str(&format!("  {:<14} {dir}  the log, kept: at most {}\n", destination.name, format_size_rounded(log.limits.max_bytes)));
+        text.push_str(&format!(
+            "  {:<14} {dir}  the log, kept: at most {}\n",
+            destination.name,
+            format_size_rounded(log.limits.max_bytes)
+        ));
     }
     let data_dir = if config.log.dir == Path::new("ingestry-data") {
         String::new()

@@ -32,7 +32,11 @@ const BUFFER: usize = 64 * 1024;
 ///
 /// # Errors
 /// What the search says, and a failure to write other than a closed pipe.
-pub fn search(args: &SearchArgs, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn search(
+    args: &SearchArgs,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<()> {
     search_while(args, out, err, || {
         std::thread::sleep(Follow::INTERVAL);
         true

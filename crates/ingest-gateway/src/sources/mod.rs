@@ -1,7 +1,7 @@
 //! What takes data in: one file for each source.
 
-pub mod graphite;
-pub mod graphite_udp;
+pub(crate) mod graphite;
+pub(crate) mod graphite_udp;
 mod kernel_drops;
 mod reject_log;
 

@@ -109,7 +109,7 @@ mod tests {
         let store = &json["outputs"][0];
         assert_eq!((&store["name"], &store["type"]), (&"store".into(), &"store".into()));
         assert_eq!((&store["accepted"], &store["confirmed"]), (&97.into(), &97.into()));
-        assert_eq!(store["lag"], serde_json::json!({ "entries": 0, "seconds": 0.0 }));
+        assert_eq!(store["lag"], serde_json::json!({ "entries": 0, "bytes": 0, "seconds": 0.0 }));
     }
 
     #[test]

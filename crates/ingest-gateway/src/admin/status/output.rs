@@ -51,6 +51,8 @@ pub struct OutputReport {
 pub struct Lag {
     /// Entries that it has not settled.
     pub entries: u64,
+    /// About how many bytes that is in the log.
+    pub bytes: u64,
     /// Since the arrival of the oldest of them; `null` in JSON when that is not known.
     pub seconds: Option<f64>,
 }
@@ -91,7 +93,7 @@ impl OutputReport {
         };
         Self {
             balanced: output.accepted == settled + output.queued,
-            lag: Lag { entries: output.queued, seconds },
+            lag: Lag { entries: output.queued, bytes: output.queued_bytes, seconds },
             links: output.links.iter().map(LinkReport::new).collect(),
             name: output.name,
             kind,
@@ -123,7 +125,7 @@ impl OutputReport {
             resent: 0,
             start_lsn: 1,
             low_lsn: log.synced_lsn.saturating_add(1),
-            lag: Lag { entries: 0, seconds: Some(0.0) },
+            lag: Lag { entries: 0, bytes: 0, seconds: Some(0.0) },
             links: Vec::new(),
             balanced: log.balanced,
         }
