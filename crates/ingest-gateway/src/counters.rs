@@ -99,8 +99,6 @@ pub struct SourceCounters {
     pub connections_open: Counter,
     /// Connections accepted.
     pub connections_total: Counter,
-    /// Connections refused because too many were open.
-    pub connections_refused: Counter,
     /// Connections that ended otherwise than by an end of file that was answered.
     pub connections_aborted: Counter,
     /// Times that reading waited for the budget or the log.
@@ -122,7 +120,6 @@ impl SourceCounters {
             reasons,
             connections_open: Counter::default(),
             connections_total: Counter::default(),
-            connections_refused: Counter::default(),
             connections_aborted: Counter::default(),
             waits: Counter::default(),
             kernel_drops: Counter::default(),

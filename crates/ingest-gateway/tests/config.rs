@@ -127,7 +127,10 @@ fn the_example_loads() {
 
 #[test]
 fn every_key_arrives() {
-    let config = fine(FULL);
+    let loaded = read(FULL).unwrap();
+    let warned: Vec<&str> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert_eq!(warned, ["admin.control"]);
+    let config = loaded.config;
     assert!(!config.hydra.websocket_enabled);
     assert_eq!(config.log.dir, PathBuf::from("/var/lib/ingestry"));
     assert_eq!(config.log.max_bytes, Some(2 << 30));

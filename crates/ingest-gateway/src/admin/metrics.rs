@@ -85,11 +85,6 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
     f.gauge("source_open_connections", "Connections open now.", of(|s| s.connections.open))?;
     f.counter("source_accepted_connections", "Connections accepted.", of(|s| s.connections.total))?;
     f.counter(
-        "source_refused_connections",
-        "Connections refused because too many were open.",
-        of(|s| s.connections.refused),
-    )?;
-    f.counter(
         "source_aborted_connections",
         "Connections that did not end in order.",
         of(|s| s.connections.aborted),

@@ -74,7 +74,7 @@ pub struct CheckArgs {
     /// The configuration
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Also try the addresses and destinations that it names
+    /// Also try whether the addresses that it names can be bound
     #[arg(long)]
     pub connect: bool,
 }

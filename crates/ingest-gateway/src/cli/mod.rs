@@ -52,10 +52,7 @@ pub fn execute(command: Command) -> Exit {
     start_logging();
     let result = match command {
         Command::Run(args) => run::run(&args),
-        Command::Check(args) => {
-            let checked = check::check(&args.file, &mut io::stdout(), &mut io::stderr());
-            checked.map(|(exit, _)| exit).map_err(Into::into)
-        }
+        Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Search(args) => find(&args),
         Command::Tail(args) => find(&args.into()),
     };

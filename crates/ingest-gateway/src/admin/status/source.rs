@@ -61,8 +61,6 @@ pub struct Connections {
     pub open: u64,
     /// Accepted.
     pub total: u64,
-    /// Refused because too many were open.
-    pub refused: u64,
     /// Ended otherwise than in order.
     pub aborted: u64,
 }
@@ -85,7 +83,6 @@ impl SourceReport {
             connections: Connections {
                 open: source.connections_open.get(),
                 total: source.connections_total.get(),
-                refused: source.connections_refused.get(),
                 aborted: source.connections_aborted.get(),
             },
             waits: source.waits.get(),
