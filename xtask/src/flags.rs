@@ -1,6 +1,11 @@
 //! The command line.
 #![allow(unreachable_pub, reason = "the macro writes the visibility")]
 
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use crate::crash::{Plant, Profile};
+
 xflags::xflags! {
     /// Automation of the workspace.
     ///
@@ -19,6 +24,24 @@ xflags::xflags! {
         cmd ci {
             /// Leave out all-features clippy, documentation and the single features.
             optional --quick
+        }
+
+        /// Kill the real program at any instant, again and again, and compare what is stored with
+        /// what was sent and acknowledged. Exits 1 and keeps the data when a promise was broken.
+        cmd crash {
+            /// How many times (default 20). From 50 on, each kind of kill must have happened.
+            optional --rounds rounds: NonZeroU32
+            /// Decides what is sent and when the kill comes (default: random, and printed).
+            optional --seed seed: u64
+            /// Run with this planted bug: exits 0 when it was seen, 1 when it was not. `none` runs
+            /// the honest program the same way and exits 1. An unknown name lists the known ones.
+            optional --plant name: Plant
+            /// Build with this profile, dev or release (default release).
+            optional --profile profile: Profile
+            /// Run this program instead of building one.
+            optional --binary path: PathBuf
+            /// Work in this directory, which must be empty, and leave everything there.
+            optional --keep dir: PathBuf
         }
 
         /// Print this text. So does no command at all.
@@ -57,13 +80,35 @@ mod tests {
         assert!(matches!(parse(&["ci", "--quick"]), Ok(XtaskCmd::Ci(Ci { quick: true }))));
         assert!(matches!(parse(&["help"]), Ok(XtaskCmd::Help(_))));
         assert!(parse(&["tidy", "--quick"]).is_err());
+        assert!(matches!(parse(&["crash"]), Ok(XtaskCmd::Crash(_))));
         assert!(parse(&["tydi"]).is_err());
+    }
+
+    #[test]
+    fn crashes_have_options() {
+        let line = "crash --rounds 50 --seed 7 --plant ack-before-write --profile dev \
+                    --binary b --keep k";
+        let Ok(XtaskCmd::Crash(crash)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
+            panic!("{line}");
+        };
+        assert_eq!(crash.rounds.map(u32::from), Some(50));
+        assert_eq!(crash.seed, Some(7));
+        assert_eq!(crash.plant, "ack-before-write".parse().ok());
+        assert_eq!(crash.profile, Some(Profile::Dev));
+        assert_eq!(crash.binary, Some("b".into()));
+        assert_eq!(crash.keep, Some("k".into()));
+        for wrong in ["--rounds 0", "--seed x", "--profile fast", "--power", "--plant weeds"] {
+            let line: Vec<_> = ["crash"].into_iter().chain(wrong.split(' ')).collect();
+            assert!(parse(&line).is_err(), "{wrong}");
+        }
+        let error = parse(&["crash", "--plant", "weeds"]).unwrap_err().to_string();
+        assert!(error.contains("ack-before-write, none"), "{error}");
     }
 
     #[test]
     fn help_names_every_command() {
         let help = help();
-        for command in ["tidy", "ci", "--quick", "help"] {
+        for command in ["tidy", "ci", "--quick", "crash", "--plant", "help"] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
 
 mod ci;
+mod crash;
 mod flags;
 mod tidy;
 mod util;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     let outcome = match flags::from_env_or_exit() {
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
+        XtaskCmd::Crash(flags) => crash::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
             Ok(true)

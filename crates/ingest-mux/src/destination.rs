@@ -43,8 +43,8 @@ pub type LinkFuture<'a> = Pin<Box<dyn Future<Output = Result<(), LinkError>> + S
 /// * A lease that is dropped without being confirmed goes back: its entries are delivered again,
 ///   on this link or another, from the oldest one on. So an error at any time loses nothing, and
 ///   cancelling the future is safe.
-/// * Return `Err` when the link breaks: it is run again, at once the first time, then after
-///   100 ms and longer. Return `Ok` when [`Leases::next`] said that there will be no more.
+/// * Return `Err` when the link breaks: it is run again, at once if it had confirmed something,
+///   else after 100 ms and longer. Return `Ok` when [`Leases::next`] said that there will be no more.
 /// * Delivery is at least once. [`Lease::id`](crate::Lease::id) is the same for the same entry
 ///   whenever it is sent again, for destinations that can tell duplicates apart.
 /// * A lease that is not confirmed within 60 s ends the link.

@@ -124,7 +124,9 @@ fn read(
                 break;
             }
             Some(Item::Expired(expired)) => {
-                gap = Some((at..expired.end.min(range.end), Settled::Lost("expired")));
+                // Only what every output had passed is removed: an older position of this one
+                // came back. What it would repeat is gone, and had been delivered.
+                gap = Some((at..expired.end.min(range.end), Settled::Passed));
                 break;
             }
             Some(_) => break,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ingest_entry::{EntryRef, TagName, stored};
-use ingest_wal::{LogId, Lsn, RangeSet, Record};
+use ingest_wal::{LogId, Lsn, RangeSet, Record, Writer};
 use tokio::sync::Notify;
 
 use crate::names::Names;
@@ -18,6 +18,8 @@ use crate::sync::lock;
 pub(crate) const MAX_ENTRIES: u64 = 4096;
 /// Most bytes of a lease, unless a single record is larger.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
+/// After so many confirmations the position is kept, however little time has passed.
+const KEEP_AFTER: u64 = 64 * 1024;
 /// Leases read ahead for the links of an output.
 pub(crate) const READY: usize = 2;
 
@@ -28,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) filter: Filter,
     pub(crate) names: Arc<Names>,
     pub(crate) log_id: LogId,
+    pub(crate) writer: Writer,
     pub(crate) state: Mutex<State>,
     /// Rung when a lease can be taken, or none will come any more.
     pub(crate) ready: Notify,
@@ -51,6 +54,8 @@ pub(crate) struct State {
     pub(crate) leased: u64,
     /// Arrival of the oldest entry that was read and is not confirmed, unix nanoseconds.
     pub(crate) oldest_arrival: Option<i64>,
+    /// Entries confirmed since the log was last asked to keep the position.
+    pub(crate) unkept: u64,
 }
 
 /// Entries that were read for an output.
@@ -127,8 +132,7 @@ impl Leases {
         }
     }
 
-    /// To be called when the destination has answered: the operator sees that the link is up, and
-    /// the next break is followed by a new attempt at once.
+    /// To be called when the destination has answered: the operator sees that the link is up.
     pub fn connected(&self) {
         if let Some(link) = lock(&self.shared.state).links.get_mut(self.link) {
             link.set_up();
@@ -224,7 +228,18 @@ impl Lease {
         if state.account.low >= state.fed {
             state.oldest_arrival = None;
         }
+        if let Some(link) = state.links.get_mut(self.leases.link) {
+            link.confirmed += matching;
+        }
+        state.unkept += matching;
+        let keep = state.unkept >= KEEP_AFTER;
+        if keep {
+            state.unkept = 0;
+        }
         drop(state);
+        if keep {
+            shared.writer.look();
+        }
         shared.feed.notify_one();
     }
 }

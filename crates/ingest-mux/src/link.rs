@@ -21,7 +21,10 @@ pub(crate) async fn supervise(destination: SharedDestination, leases: Leases, lo
         if !pause(&leases, wait).await {
             return;
         }
-        with_link(&leases, |link| link.set_connecting());
+        let before = with_link(&leases, |link| {
+            link.set_connecting();
+            link.confirmed
+        });
         let outcome = tokio::select! {
             outcome = destination.run(&leases) => outcome,
             () = overdue(&leases) => Err(crate::LinkError::passing(
@@ -30,11 +33,15 @@ pub(crate) async fn supervise(destination: SharedDestination, leases: Leases, lo
         };
         lock(&leases.held).clear();
         let Err(error) = outcome else { return };
-        let was_up = with_link(&leases, |link| link.set_down(&error.message, error.lasting));
+        let after = with_link(&leases, |link| {
+            link.set_down(&error.message, error.lasting);
+            link.confirmed
+        });
         tracing::warn!(
             output = %leases.shared.name, link = leases.link, %error, "A link to a destination broke."
         );
-        wait = if was_up {
+        // Only what got through is a reason to try again at once.
+        wait = if after > before {
             Duration::ZERO
         } else if error.lasting {
             longest

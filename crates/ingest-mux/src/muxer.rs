@@ -117,6 +117,10 @@ impl Catalog for Book {
         self.names.preamble()
     }
 
+    fn definitions(&self) -> Vec<u8> {
+        self.names.definitions()
+    }
+
     fn restore(&self, preamble: &[u8]) {
         self.names.restore(preamble);
     }
@@ -198,6 +202,7 @@ impl Muxer {
                 filter: output.filter,
                 names: Arc::clone(&book.names),
                 log_id: log.log_id(),
+                writer: log.writer(),
                 ready: Notify::new(),
                 feed: Notify::new(),
             });
@@ -210,7 +215,9 @@ impl Muxer {
         *lock(&book.absent) = kept;
         *lock(&book.outputs) = Some(outputs.iter().map(|(shared, _)| Arc::clone(shared)).collect());
         // A new output exists once its start is durable, before anything is accepted.
+        // Twice: should the newest snapshot be damaged, the one before it knows them too.
         if some_are_new {
+            log.snapshot().map_err(StartError::Positions)?;
             log.snapshot().map_err(StartError::Positions)?;
         }
         for (shared, links) in &outputs {
@@ -355,6 +362,7 @@ fn first_state(log: &Log, kept: Option<Account>, from: From, links: usize) -> St
         resent: 0,
         leased: 0,
         oldest_arrival: None,
+        unkept: 0,
     }
 }
 

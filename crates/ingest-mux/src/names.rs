@@ -77,6 +77,17 @@ impl Names {
         })
     }
 
+    pub(crate) fn definitions(&self) -> Vec<u8> {
+        self.read(|state| {
+            let mut out = Vec::with_capacity(state.table.encoded_len());
+            for definition in state.table.definitions() {
+                // Names were checked when they were defined.
+                let _ = definition.encode(&mut out);
+            }
+            out
+        })
+    }
+
     pub(crate) fn summary(tally: &Tally) -> Vec<u8> {
         let mut summary = Summary::default();
         for (&tag, &count) in tally {

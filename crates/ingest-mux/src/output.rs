@@ -85,6 +85,8 @@ pub(crate) enum Settled<'a> {
     Filtered,
     /// They hold no entry.
     Nothing,
+    /// They had been confirmed before the position that knew it was lost.
+    Passed,
     /// The output will never get them.
     Lost(&'a str),
 }
@@ -104,6 +106,7 @@ impl Account {
             }
             Settled::Filtered => self.filtered += count,
             Settled::Nothing => {}
+            Settled::Passed => self.confirmed += count,
             Settled::Lost(reason) => *self.lost.entry(reason.to_owned()).or_default() += count,
         }
         if let Some(first) = self.above.as_slice().first().filter(|first| first.start <= self.low) {

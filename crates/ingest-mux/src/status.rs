@@ -38,6 +38,8 @@ impl LinkPhase {
 pub struct LinkState {
     /// How it is doing.
     pub phase: LinkPhase,
+    /// Entries confirmed over it, in this run.
+    pub confirmed: u64,
     /// Attempts made.
     pub attempts: u64,
     /// What ended the last one that ended.
@@ -54,12 +56,9 @@ impl LinkState {
         self.phase = LinkPhase::Up;
     }
 
-    /// Says whether it was up before.
-    pub(crate) fn set_down(&mut self, error: &str, lasting: bool) -> bool {
-        let was_up = self.phase == LinkPhase::Up;
+    pub(crate) fn set_down(&mut self, error: &str, lasting: bool) {
         self.phase = if lasting { LinkPhase::Stuck } else { LinkPhase::Down };
         self.last_error = Some(error.to_owned());
-        was_up
     }
 }
 

@@ -84,6 +84,13 @@ impl ActiveSegment {
                 self.control(Kind::Void, self.account.start, synced, &body)?;
             }
         }
+        // The names once more, as a record: found even when the header in front is damaged.
+        let names = self.shared.catalog.definitions();
+        if !names.is_empty() {
+            let synced = self.shared.synced.end().saturating_sub(1);
+            self.note_definitions(self.at);
+            self.control(Kind::Definitions, self.account.start, synced, &names)?;
+        }
         self.sync()?;
         self.shared.fs.sync_dir(&self.shared.dir)
     }
@@ -175,12 +182,16 @@ impl ActiveSegment {
     /// Ends the segment: its account, at its end.
     pub(crate) fn seal(&mut self, synced: Lsn, next: Lsn, clean: bool) -> io::Result<()> {
         self.account.summary = self.shared.catalog.summary(&self.tally);
-        let (void_total, unwitnessed_total) = {
-            let missing = lock(&self.shared.missing);
-            (missing.void_total, missing.unwitnessed_total)
+        let totals = lock(&self.shared.missing).totals();
+        let seal = Seal {
+            synced,
+            next,
+            clean,
+            void_total: totals.void,
+            unwitnessed_total: totals.unwitnessed,
+            damaged_total: totals.damaged,
+            account: self.account.clone(),
         };
-        let account = self.account.clone();
-        let seal = Seal { synced, next, clean, void_total, unwitnessed_total, account };
         let records_end = self.at;
         let body = seal.encode();
         self.control(Kind::Seal, next, synced, &body)?;

@@ -144,10 +144,11 @@ impl Committer {
         let void = if self.announce.is_empty() {
             None
         } else {
-            let missing = lock(&self.shared.missing);
+            let totals = lock(&self.shared.missing).totals();
             Some(VoidBody {
-                void_total: missing.void_total,
-                unwitnessed_total: missing.unwitnessed_total,
+                void_total: totals.void,
+                unwitnessed_total: totals.unwitnessed,
+                damaged_total: totals.damaged,
                 missing: self.announce.clone(),
             })
         };

@@ -19,6 +19,9 @@ pub(crate) struct Keeper {
     chores: Receiver<Chore>,
     sequence: u64,
     expired_total: u64,
+    /// Whether anybody has said, in this run or a snapshot, who the consumers are. Before that
+    /// nothing is passed, and no snapshot may say that there are none.
+    consumers_known: bool,
     /// What the last synced snapshot said, so that an unchanged one is not written again.
     written: Option<Snapshot>,
     last: Instant,
@@ -28,10 +31,12 @@ impl Keeper {
     pub(crate) fn new(
         shared: Arc<Shared>,
         chores: Receiver<Chore>,
-        sequence: u64,
-        expired_total: u64,
+        snapshot: Option<(u64, u64)>,
     ) -> Self {
-        Self { shared, chores, sequence, expired_total, written: None, last: Instant::now() }
+        let (sequence, expired_total) = snapshot.unwrap_or_default();
+        let consumers_known = snapshot.is_some();
+        let (written, last) = (None, Instant::now());
+        Self { shared, chores, sequence, expired_total, consumers_known, written, last }
     }
 
     pub(crate) fn run(mut self) {
@@ -72,6 +77,10 @@ impl Keeper {
         let shared = Arc::clone(&self.shared);
         if let Some(cursors) = shared.catalog.cursors() {
             *lock(&shared.cursors) = cursors;
+            self.consumers_known = true;
+        }
+        if !self.consumers_known {
+            return Ok(());
         }
         let snapshot = {
             let missing = lock(&shared.missing);
@@ -161,6 +170,9 @@ impl Keeper {
             Counters::add(&shared.counters.expired, account.entries);
         }
         if removed {
+            if let Err(error) = shared.fs.sync_dir(&shared.dir) {
+                tracing::warn!(%error, "Cannot sync the log's directory.");
+            }
             let _ = shared.room.0.try_send(());
         }
     }

@@ -13,6 +13,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use crate::catalog::{Catalog, Tally};
 use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
 use crate::error::{OpenError, Refused};
+use crate::fs::FileSystem;
 use crate::keeper::{self, Keeper};
 use crate::missing::MissingTable;
 use crate::opening;
@@ -189,6 +190,11 @@ impl Writer {
         &self.shared.permits
     }
 
+    /// Tells the log that consumers have moved on: their state is kept soon.
+    pub fn look(&self) {
+        let _ = self.shared.chores.try_send(Chore::Look);
+    }
+
     /// Whether the log takes records.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -225,7 +231,7 @@ impl Log {
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self, OpenError> {
         let fs = Arc::clone(&options.file_system);
-        fs.create_dir_all(dir).map_err(OpenError::io("cannot make", dir))?;
+        make_dir(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
         let space = fs.space(dir).map_err(OpenError::io("cannot measure", dir))?;
         let limits = Limits::resolve(&options, dir, space)?;
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
@@ -256,8 +262,7 @@ impl Log {
         });
         let (sender, inbox) = unbounded();
         let mut committer = Committer::new(Arc::clone(&shared), inbox, plan.next, plan.announce);
-        let mut keeper =
-            Keeper::new(Arc::clone(&shared), chores_inbox, plan.sequence, plan.expired_total);
+        let mut keeper = Keeper::new(Arc::clone(&shared), chores_inbox, plan.snapshot);
         let begun = match committer.begin() {
             Ok(()) => true,
             // A full disk is no reason not to start: what is stored may be on its way out.
@@ -470,6 +475,24 @@ impl Drop for Log {
             }
         }
     }
+}
+
+/// Makes the directory, and its name durable: of what use is a synced file in a directory that a
+/// power cut takes away?
+fn make_dir(fs: &dyn FileSystem, dir: &Path) -> io::Result<()> {
+    if fs.list(dir).is_ok() {
+        return Ok(());
+    }
+    let missing = dir.ancestors().take_while(|level| fs.list(level).is_err()).count();
+    fs.create_dir_all(dir)?;
+    for level in dir.ancestors().take(missing) {
+        match level.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => fs.sync_dir(Path::new("."))?,
+            Some(parent) => fs.sync_dir(parent)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn accepted(shared: &Shared, missing: &MissingTable) -> (Lsn, u64) {

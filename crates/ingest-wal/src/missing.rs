@@ -16,7 +16,40 @@ pub(crate) struct MissingTable {
     pub(crate) damaged_total: u64,
 }
 
+/// LSNs without an entry in the life of the directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) void: u64,
+    pub(crate) unwitnessed: u64,
+    pub(crate) damaged: u64,
+}
+
 impl MissingTable {
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            void: self.void_total,
+            unwitnessed: self.unwitnessed_total,
+            damaged: self.damaged_total,
+        }
+    }
+
+    /// Takes totals over that were written down: they only rise.
+    pub(crate) fn raise(&mut self, totals: Totals) {
+        self.void_total = self.void_total.max(totals.void);
+        self.unwitnessed_total = self.unwitnessed_total.max(totals.unwitnessed);
+        self.damaged_total = self.damaged_total.max(totals.damaged);
+    }
+
+    /// Where the first known range at or above `lsn` begins.
+    pub(crate) fn next_known(&self, lsn: Lsn) -> Option<Lsn> {
+        let all = lsn..Lsn::MAX;
+        [&self.void, &self.unwitnessed, &self.damaged]
+            .into_iter()
+            .filter_map(|set| set.overlapping(&all).next())
+            .map(|range| range.start)
+            .min()
+    }
+
     /// Takes ranges over from a snapshot or a void record, which counted them when they were new.
     pub(crate) fn know(&mut self, list: &[Missing]) {
         for missing in list {

@@ -14,7 +14,7 @@ use crate::format::{
     Account, FORMAT, LockFile, Missing, MissingCause, Recovered, SegmentName, Snapshot, VoidBody,
 };
 use crate::fs::{File, FileSystem, LockState, OpenMode, write_all_at};
-use crate::missing::MissingTable;
+use crate::missing::{MissingTable, Totals};
 use crate::quarantine;
 use crate::scan::{BadRange, Step};
 use crate::shared::Segment;
@@ -24,6 +24,8 @@ use crate::{Cursor, Kind, LogId, Lsn, RangeSet};
 /// After an unclean end numbering goes on at the next multiple of this, so that no LSN that
 /// anybody may have seen is given again.
 const STEP: u64 = 1 << 20;
+/// More LSNs than the last group can have used without leaving a trace of it.
+const SLACK: u64 = 1 << 17;
 
 /// Takes the directory's lock, waiting up to `wait`.
 pub(crate) fn take_lock(
@@ -57,7 +59,8 @@ pub(crate) struct Plan {
     pub(crate) next: Lsn,
     /// Everything below is durable.
     pub(crate) synced_end: Lsn,
-    pub(crate) sequence: u64,
+    /// Sequence and expired entries of the newest valid snapshot.
+    pub(crate) snapshot: Option<(u64, u64)>,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) recovered: Vec<Recovered>,
     pub(crate) missing: MissingTable,
@@ -66,7 +69,6 @@ pub(crate) struct Plan {
     /// Segments without entries: to be removed once the new one is durable.
     pub(crate) empty: Vec<SegmentName>,
     pub(crate) cursors: Vec<Cursor>,
-    pub(crate) expired_total: u64,
     pub(crate) other_bytes: u64,
     pub(crate) report: Recovery,
 }
@@ -83,6 +85,8 @@ struct Scan {
     void: Vec<VoidBody>,
     definitions: Vec<Vec<u8>>,
     bad: Vec<BadRange>,
+    /// Entries that the damage behind the last valid record seems to have held.
+    torn: u64,
 }
 
 /// Reads the directory and decides. The lock is held.
@@ -95,19 +99,20 @@ pub(crate) fn plan(
     let io = |what| OpenError::io(what, dir);
     let lock = directory::read_lock(lock_file).map_err(io("cannot read LOCK in"))?;
     let listing = directory::list(fs, dir).map_err(io("cannot list"))?;
-    let mut opened = Vec::new();
+    let (mut opened, mut misnamed) = (Vec::new(), Vec::new());
     for Listed { name, .. } in &listing.segments {
         match directory::open_segment(fs, dir, *name).map_err(io("cannot read a segment in"))? {
             Opened::Segment(segment) => opened.push(segment),
-            Opened::Misnamed => {
-                // Another life of a reused file: nothing of this log.
-                fs.remove(&dir.join(name.file_name())).map_err(io("cannot clear"))?;
-            }
+            Opened::Misnamed => misnamed.push(*name),
             Opened::UnknownFormat(format) => {
                 let path = dir.join(name.file_name());
                 return Err(OpenError::UnknownFormat { path, format, known: FORMAT });
             }
         }
+    }
+    for name in misnamed {
+        // Another life of a reused file: nothing of this log.
+        fs.remove(&dir.join(name.file_name())).map_err(io("cannot clear"))?;
     }
     let snapshots = directory::snapshots(fs, dir);
     let log_id = match choose_log_id(&opened, &snapshots, lock.holder.map(|(_, id)| id)) {
@@ -198,13 +203,17 @@ impl Recoverer<'_> {
         let had_snapshot = report.snapshot;
         let snapshot = snapshot.unwrap_or_default();
         let mut missing = MissingTable::default();
-        missing.void_total = snapshot.void_total;
-        missing.unwitnessed_total = snapshot.unwitnessed_total;
-        missing.damaged_total = snapshot.damaged_total;
+        missing.raise(Totals {
+            void: snapshot.void_total,
+            unwitnessed: snapshot.unwitnessed_total,
+            damaged: snapshot.damaged_total,
+        });
         missing.know(&snapshot.missing);
-        let mut totals_epoch = snapshot.epoch;
         let mut synced_end = snapshot.synced.saturating_add(1);
+        // One after every LSN that was given, as far as anything says; and the highest that a
+        // name says, which need not have been given.
         let mut top = snapshot.next.max(1);
+        let mut named = 0;
         let mut epoch = snapshot.epoch;
         // The next LSN, when the log was closed in order.
         let mut clean_next = None;
@@ -216,6 +225,7 @@ impl Recoverer<'_> {
             let last = at + 1 == opened.len();
             epoch = epoch.max(segment.name.epoch);
             top = top.max(segment.name.first);
+            named = named.max(segment.name.first);
             let before = snapshot.recovered.iter().find(|have| have.name == segment.name);
             let entry = if let Some(before) = before {
                 top = top.max(before.account.end);
@@ -230,12 +240,11 @@ impl Recoverer<'_> {
             } else if let Some((seal, _)) = segment.seal(self.log_id)? {
                 synced_end = synced_end.max(seal.synced.saturating_add(1));
                 top = top.max(seal.next).max(seal.account.end);
-                if segment.name.epoch >= totals_epoch {
-                    totals_epoch = segment.name.epoch;
-                    missing.void_total = missing.void_total.max(seal.void_total);
-                    missing.unwitnessed_total =
-                        missing.unwitnessed_total.max(seal.unwitnessed_total);
-                }
+                missing.raise(Totals {
+                    void: seal.void_total,
+                    unwitnessed: seal.unwitnessed_total,
+                    damaged: seal.damaged_total,
+                });
                 clean_next = (last && seal.clean).then_some(seal.next);
                 if !had_snapshot {
                     missing.know(&self.announced(segment)?);
@@ -258,12 +267,11 @@ impl Recoverer<'_> {
                 synced_end = synced_end.max(scan.synced.saturating_add(1));
                 top = top.max(scan.top);
                 for void in &scan.void {
-                    if segment.name.epoch >= totals_epoch {
-                        totals_epoch = segment.name.epoch;
-                        missing.void_total = missing.void_total.max(void.void_total);
-                        missing.unwitnessed_total =
-                            missing.unwitnessed_total.max(void.unwitnessed_total);
-                    }
+                    missing.raise(Totals {
+                        void: void.void_total,
+                        unwitnessed: void.unwitnessed_total,
+                        damaged: void.damaged_total,
+                    });
                     missing.know(&void.missing);
                 }
                 for bad in &scan.bad {
@@ -286,8 +294,13 @@ impl Recoverer<'_> {
             known.push(entry);
         }
         // Up to here the previous holder said, after a sync, that it had come.
-        if let Some(synced) = lock_synced {
-            top = top.max(synced.saturating_add(1));
+        top = top.max(lock_synced.map_or(0, |synced| synced.saturating_add(1)));
+        // Where nothing speaks of more than the last segment's valid records do (a power cut takes
+        // the last words of LOCK), damage behind them is asked.
+        if let Some(scan) = known.last().and_then(|last| last.scan.as_ref())
+            && top <= scan.top
+        {
+            top = top.saturating_add(scan.torn);
         }
         let clean = report.new || clean_next == Some(top);
 
@@ -298,7 +311,8 @@ impl Recoverer<'_> {
         } else if clean {
             top
         } else {
-            let next = ((top - 1) / STEP + 1).saturating_mul(STEP);
+            let above = (top - 1).max(named).saturating_add(SLACK);
+            let next = (above / STEP + 1).saturating_mul(STEP);
             report.void = missing.count(top..next, MissingCause::Void);
             next
         };
@@ -325,14 +339,13 @@ impl Recoverer<'_> {
             epoch: report.epoch,
             next,
             synced_end: next,
-            sequence: snapshot.sequence,
+            snapshot: had_snapshot.then_some((snapshot.sequence, snapshot.expired_total)),
             segments,
             recovered,
             missing,
             announce,
             empty,
             cursors: snapshot.cursors,
-            expired_total: snapshot.expired_total,
             other_bytes,
             report,
         })
@@ -346,10 +359,13 @@ impl Recoverer<'_> {
             ..Scan::default()
         };
         let mut tally = Tally::new();
+        // Bytes behind the last valid record: nothing else tells how many entries they were.
+        let mut torn: Option<BadRange> = None;
         let mut scanner = segment.scanner(self.log_id, segment.len);
         while let Some(step) = scanner.next()? {
             match step {
                 Step::Record { offset, header, body } => {
+                    torn = None;
                     scan.synced = scan.synced.max(header.synced);
                     scan.top = scan.top.max(header.end());
                     scan.end_offset = offset.saturating_add(header.stride()).min(segment.len);
@@ -374,9 +390,13 @@ impl Recoverer<'_> {
                         scan.top = scan.top.max(header.end());
                         scan.synced = scan.synced.max(header.synced);
                     }
+                    torn = (bad.header.is_none() && !bad.blank).then_some(bad);
                     scan.bad.push(bad);
                 }
             }
+        }
+        if let Some(torn) = torn {
+            scan.torn = scanner.guess(&torn)?;
         }
         scan.account.summary = self.catalog.summary(&tally);
         Ok(scan)

@@ -107,6 +107,9 @@ impl Reader {
         let synced_end = self.shared.synced.end();
         let Some((segment, domain_end)) = self.shared.segment_of(self.next) else {
             let oldest = self.shared.oldest().min(synced_end);
+            // What is known of these numbers is said, though their segment is gone.
+            let known = lock(&self.shared.missing).next_known(self.next);
+            let oldest = known.map_or(oldest, |known| known.min(oldest));
             return Ok((oldest > self.next).then(|| Item::Expired(self.next..oldest)));
         };
         let end = domain_end.min(synced_end);

@@ -107,6 +107,20 @@ impl Scanner {
         Ok(RecordHeader::decode(bytes, seed))
     }
 
+    /// How many entries a stretch of damage seems to have held: at least one.
+    pub(crate) fn guess(&mut self, bad: &BadRange) -> io::Result<u64> {
+        let (mut at, end) = (bad.offset, bad.offset.saturating_add(bad.len));
+        let mut entries = 0;
+        while at < end {
+            let seed = self.seed;
+            let bytes = self.window(at, RECORD_HEADER_LEN as usize)?;
+            let Some((count, stride)) = RecordHeader::guess(bytes, seed) else { break };
+            entries += u64::from(count);
+            at = at.saturating_add(stride);
+        }
+        Ok(entries.max(1))
+    }
+
     /// The next record or stretch of damage; `None` at the limit.
     pub(crate) fn next(&mut self) -> io::Result<Option<Step<'_>>> {
         Ok(match self.step()? {

@@ -267,6 +267,9 @@ fn segments_rotate_and_only_passed_ones_are_removed() {
         fn preamble(&self) -> Vec<u8> {
             b"names".to_vec()
         }
+        fn definitions(&self) -> Vec<u8> {
+            Vec::new()
+        }
         fn restore(&self, preamble: &[u8]) {
             assert_eq!(preamble, b"names");
         }
@@ -309,15 +312,6 @@ fn a_full_log_blocks_and_goes_on_when_a_consumer_does() {
     #[derive(Debug)]
     struct Stuck(std::sync::Mutex<Lsn>);
     impl Catalog for Stuck {
-        fn preamble(&self) -> Vec<u8> {
-            Vec::new()
-        }
-        fn restore(&self, _preamble: &[u8]) {}
-        fn define(&self, _body: &[u8]) {}
-        fn tally(&self, _body: &[u8], _tally: &mut Tally) {}
-        fn summary(&self, _tally: &Tally) -> Vec<u8> {
-            Vec::new()
-        }
         fn cursors(&self) -> Option<Vec<Cursor>> {
             let low = *self.0.lock().unwrap();
             Some(vec![Cursor { name: "out".into(), start: 1, low, ..Cursor::default() }])

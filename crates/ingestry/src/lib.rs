@@ -1,1 +1,58 @@
-//! Umbrella crate of the ingestry workspace: re-exports, no code.
+//! The umbrella of the ingestry workspace: re-exports, no code.
+//!
+//! Each library is a module behind a feature of the same name.
+//!
+//! | feature | module | crate | default |
+//! |---|---|---|---|
+//! | `entry` | `entry` | `ingest-entry` | on |
+//! | `graphite` | `graphite` | `graphite-proto` | on |
+//! | `wal` | `wal` | `ingest-wal` | off |
+//! | `store` | `store` | `ingest-store` | off |
+//! | `mux` | `mux` | `ingest-mux` | off |
+//! | `gateway` | `gateway` | `ingest-gateway` | off |
+//!
+//! # Tour
+//!
+//! | to do this | take |
+//! |---|---|
+//! | read Graphite lines from any bytes, and say why one is refused | `graphite::LineDecoder` |
+//! | make, read or check entries, tags, enumerated values | `entry::Entry`, `entry::EntryRef`, `entry::TagName` |
+//! | know that bytes are on disk before you say so; a queue that survives a kill | `wal::Log` |
+//! | bound memory before anything is encoded, fairly | `wal::Permits` |
+//! | look into a log's directory beside the process that writes it | `wal::Directory` |
+//! | search what a log keeps, or follow it | `store::Store` |
+//! | send entries to one or many destinations at least once, each at its pace | `mux::Muxer`, `mux::Destination` |
+//! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
+//! | run it as a program | the binary `ingestry` of `ingest-gateway` |
+//!
+//! They stack: `entry`, `wal` and `graphite` know none of the others; `store` and `mux` stand on
+//! `entry` and `wal`; `gateway` stands on all. Taking one never brings a crate above it.
+
+#[cfg(feature = "graphite")]
+pub use graphite_proto as graphite;
+#[cfg(feature = "entry")]
+pub use ingest_entry as entry;
+#[cfg(feature = "gateway")]
+pub use ingest_gateway as gateway;
+#[cfg(feature = "mux")]
+pub use ingest_mux as mux;
+#[cfg(feature = "store")]
+pub use ingest_store as store;
+#[cfg(feature = "wal")]
+pub use ingest_wal as wal;
+
+/// The examples of the documents are compiled and run with the tests.
+#[cfg(doctest)]
+mod documents {
+    #[cfg(all(feature = "entry", feature = "graphite"))]
+    #[doc = include_str!("../README.md")]
+    struct Umbrella;
+
+    #[cfg(feature = "wal")]
+    #[doc = include_str!("../../ingest-wal/README.md")]
+    struct Wal;
+
+    #[cfg(all(feature = "entry", feature = "mux"))]
+    #[doc = include_str!("../../ingest-mux/README.md")]
+    struct Mux;
+}

@@ -44,6 +44,14 @@ impl Catalog for Names {
         out
     }
 
+    fn definitions(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for definition in self.0.lock().unwrap().definitions() {
+            definition.encode(&mut out).unwrap();
+        }
+        out
+    }
+
     fn restore(&self, preamble: &[u8]) {
         *self.0.lock().unwrap() = Table::decode(preamble).unwrap();
     }

@@ -97,6 +97,7 @@ pub(crate) struct Seal {
     pub(crate) clean: bool,
     pub(crate) void_total: u64,
     pub(crate) unwitnessed_total: u64,
+    pub(crate) damaged_total: u64,
     pub(crate) account: Account,
 }
 
@@ -104,7 +105,8 @@ impl Seal {
     /// Encodes the body, padded so that the footer ends the record and the file.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(160 + self.account.summary.len());
-        for n in [self.synced, self.next, self.void_total, self.unwitnessed_total] {
+        let totals = [self.void_total, self.unwitnessed_total, self.damaged_total];
+        for n in [self.synced, self.next].into_iter().chain(totals) {
             out.extend_from_slice(&n.to_le_bytes());
         }
         let flags = if self.clean { FLAG_CLEAN } else { 0 };
@@ -124,10 +126,11 @@ impl Seal {
         let next = input.u64()?;
         let void_total = input.u64()?;
         let unwitnessed_total = input.u64()?;
+        let damaged_total = input.u64()?;
         let clean = input.u32()? & FLAG_CLEAN != 0;
         input.u32()?;
         let account = Account::take(&mut input)?;
-        Some(Self { synced, next, clean, void_total, unwitnessed_total, account })
+        Some(Self { synced, next, clean, void_total, unwitnessed_total, damaged_total, account })
     }
 }
 
@@ -155,6 +158,7 @@ mod tests {
             clean: true,
             void_total: 4,
             unwitnessed_total: 5,
+            damaged_total: 6,
             account,
         };
         let body = seal.encode();

@@ -103,6 +103,16 @@ impl RecordHeader {
         out.finish()
     }
 
+    /// What a damaged header seems to say: entries and bytes of a record of this epoch. Good for
+    /// counting what cannot be read, and for nothing else.
+    pub(crate) fn guess(bytes: &[u8], seed: Seed) -> Option<(u16, u64)> {
+        let mut input = Input::new(bytes);
+        let body_len = input.u32()?;
+        let count = input.u16()?;
+        let epoch = Input::new(bytes.get(36..40)?).u32()?;
+        (epoch == seed.epoch).then_some((count, stride(body_len)))
+    }
+
     /// Reads a header that belongs to the segment of `seed`.
     pub(crate) fn decode(bytes: &[u8], seed: Seed) -> Option<Self> {
         let covered = bytes.get(..44)?;

@@ -99,6 +99,7 @@ impl Missing {
 pub(crate) struct VoidBody {
     pub(crate) void_total: u64,
     pub(crate) unwitnessed_total: u64,
+    pub(crate) damaged_total: u64,
     pub(crate) missing: Vec<Missing>,
 }
 
@@ -107,6 +108,7 @@ impl VoidBody {
         let mut out = Vec::new();
         out.extend_from_slice(&self.void_total.to_le_bytes());
         out.extend_from_slice(&self.unwitnessed_total.to_le_bytes());
+        out.extend_from_slice(&self.damaged_total.to_le_bytes());
         Missing::put_list(&self.missing, &mut out);
         out
     }
@@ -116,6 +118,7 @@ impl VoidBody {
         Some(Self {
             void_total: input.u64()?,
             unwitnessed_total: input.u64()?,
+            damaged_total: input.u64()?,
             missing: Missing::take_list(&mut input)?,
         })
     }
@@ -130,6 +133,7 @@ mod tests {
         let body = VoidBody {
             void_total: 9,
             unwitnessed_total: 2,
+            damaged_total: 3,
             missing: vec![
                 Missing { range: 5..7, cause: MissingCause::Unwitnessed },
                 Missing { range: 7..1 << 20, cause: MissingCause::Void },

@@ -1,0 +1,14 @@
+//! The gateway from its sockets to what is found in its directory: as the program, and as a
+//! library. Everything is on loopback, on ports that the system chooses.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "a test says what it saw")]
+
+mod bad_input;
+mod check;
+mod eof_is_acknowledgement;
+mod limits;
+mod main_job;
+mod no_false_end;
+mod stop_and_restart;
+mod support;
+mod vectors;

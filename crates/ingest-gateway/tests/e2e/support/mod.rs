@@ -1,0 +1,9 @@
+//! What the tests share.
+
+pub(crate) mod client;
+pub(crate) mod full;
+pub(crate) mod gate;
+pub(crate) mod library;
+pub(crate) mod process;
+pub(crate) mod stored;
+pub(crate) mod wait;

@@ -1,0 +1,133 @@
+//! The program as a child process.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::wait::until;
+
+/// The default set on ports that the system chooses.
+pub(crate) const ANY_PORTS: [&str; 6] = [
+    "--listen",
+    "graphite=127.0.0.1:0",
+    "--listen",
+    "graphite-udp=127.0.0.1:0",
+    "--listen",
+    "admin=127.0.0.1:0",
+];
+
+/// The program with these arguments, at work in `work`.
+fn command(work: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestry"));
+    command.args(args).current_dir(work).env_remove("INGESTRY_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) fn ended(work: &Path, args: &[&str]) -> Output {
+    let child = command(work, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Runs a command that must end well, and gives out what it printed.
+pub(crate) fn printed(work: &Path, args: &[&str]) -> String {
+    let output = ended(work, args);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {:?}, {err}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A gateway in a process of its own. Dropping it kills and reaps the process.
+#[derive(Debug)]
+pub(crate) struct Ingestry {
+    child: Child,
+    ports: BTreeMap<String, SocketAddr>,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Ingestry {
+    /// Starts the program in `work`, where its output goes to files, and waits until it listens.
+    pub(crate) fn start(work: &Path, args: &[&str]) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let file = |what: &str| work.join(format!("{what}-{number}"));
+        let (out, err, ports) = (file("out"), file("err"), file("ports"));
+        let child = command(work, args)
+            .arg("--ports-file")
+            .arg(&ports)
+            .stdout(File::create(&out).unwrap())
+            .stderr(File::create(&err).unwrap())
+            .spawn()
+            .unwrap();
+        let mut ingestry = Self { child, ports: BTreeMap::new(), out, err };
+        let text = until("the ports file", || {
+            if let Some(status) = ingestry.child.try_wait().unwrap() {
+                panic!("ended at once: {status}, {}", ingestry.err());
+            }
+            std::fs::read_to_string(&ports).ok()
+        });
+        ingestry.ports = serde_json::from_str(&text).unwrap();
+        ingestry
+    }
+
+    /// The address that a source, or `admin`, has bound.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        self.ports[name]
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed.
+    pub(crate) fn out(&self) -> String {
+        std::fs::read_to_string(&self.out).unwrap()
+    }
+
+    /// What it has logged.
+    pub(crate) fn err(&self) -> String {
+        std::fs::read_to_string(&self.err).unwrap()
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -s {name} {}", self.pid());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        until("the end of the program", || self.try_wait())
+    }
+
+    /// Asks it to stop, and waits: it must end well. What it printed comes back.
+    pub(crate) fn stop(mut self) -> String {
+        self.signal("TERM");
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "{}{}", self.out(), self.err());
+        self.out()
+    }
+
+    /// Ends it without a warning.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Ingestry {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

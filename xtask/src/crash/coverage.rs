@@ -1,0 +1,161 @@
+//! What a run has really met: a run in which nothing happened proves nothing.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use super::client::End;
+use super::plan::{self, Aim};
+use super::round::{Done, Traces};
+
+/// What counts as just before the kill.
+const JUST_BEFORE: Duration = Duration::from_millis(20);
+/// From this many rounds on, everything has to have happened.
+pub(crate) const ENOUGH: u32 = 50;
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Coverage {
+    pub(crate) rounds: u32,
+    in_flight: u32,
+    start_ups: u32,
+    recoveries: u32,
+    aimed: u32,
+    rotated: u32,
+    rotating: u32,
+    cursors: u32,
+    connections: u64,
+    complete: u64,
+    sent: u64,
+    pub(crate) found: u64,
+}
+
+impl Coverage {
+    /// Takes a round into account. `killed_before`: its directory was.
+    pub(crate) fn add(
+        &mut self,
+        plan: &plan::Round,
+        done: &Done,
+        traces: &Traces,
+        killed_before: bool,
+    ) {
+        let cut = matches!(plan.aim, Aim::StartUp(_)) && !done.ready;
+        let complete = |end: &End| matches!(end, End::EndOfFile(_));
+        let before = |end: &End| matches!(end, End::EndOfFile(at) if *at <= done.killed);
+        let is_aimed = matches!(plan.aim, Aim::EndOfFile { count, .. }
+            if done.outcomes.iter().filter(|one| before(&one.end)).count() as u32 >= count);
+        let just_before = |time: SystemTime| {
+            done.killed_at.duration_since(time).is_ok_and(|age| age <= JUST_BEFORE)
+        };
+        let rotation = traces.rotation.filter(|_| done.ready);
+        self.rounds += 1;
+        self.in_flight += u32::from(done.outcomes.iter().any(|o| o.sent > 0 && !before(&o.end)));
+        self.start_ups += u32::from(cut);
+        self.recoveries += u32::from(cut && killed_before);
+        self.aimed += u32::from(is_aimed);
+        self.rotated += u32::from(rotation.is_some());
+        self.rotating += u32::from(rotation.is_some_and(just_before));
+        self.cursors += u32::from(traces.cursors.is_some_and(just_before));
+        self.connections += done.outcomes.len() as u64;
+        self.complete += done.outcomes.iter().filter(|one| complete(&one.end)).count() as u64;
+        self.sent += done.outcomes.iter().map(|one| one.sent).sum::<u64>();
+    }
+
+    fn numbers(&self) -> [(&'static str, u64); 12] {
+        [
+            ("rounds", self.rounds.into()),
+            ("kills with lines of an incomplete connection in flight", self.in_flight.into()),
+            ("kills during start-up", self.start_ups.into()),
+            ("  of these on a directory that a kill had left", self.recoveries.into()),
+            ("kills aimed at an end of file", self.aimed.into()),
+            ("rounds in which segments rotated", self.rotated.into()),
+            ("  kills within 20 ms of a rotation", self.rotating.into()),
+            ("kills within 20 ms of a write of the cursor files", self.cursors.into()),
+            ("connections", self.connections),
+            ("  of these complete", self.complete),
+            ("lines sent", self.sent),
+            ("lines found", self.found),
+        ]
+    }
+
+    /// What never happened, though there were rounds enough for everything.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let zero = self.numbers().into_iter().filter(|(_, count)| *count == 0);
+        if self.rounds < ENOUGH { Vec::new() } else { zero.map(|(name, _)| name.trim()).collect() }
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in self.numbers() {
+            writeln!(f, "{count:>10}  {name}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Instant;
+
+    use super::super::client::Outcome;
+    use super::*;
+
+    fn plan(aim: Aim) -> plan::Round {
+        plan::Round { number: 1, fresh: true, max_bytes: None, aim, clients: Vec::new() }
+    }
+
+    #[test]
+    fn what_happened_is_counted() {
+        let (killed, killed_at) = (Instant::now(), SystemTime::now());
+        let outcome = |connection, sent, end| Outcome { connection, sent, end };
+        let broken = || End::Broken(killed, io::ErrorKind::ConnectionReset.into());
+        let after = killed + Duration::from_millis(1);
+        let mut done = Done {
+            killed,
+            killed_at,
+            ready: true,
+            ended_by_itself: None,
+            outcomes: vec![
+                outcome(1, 4, End::EndOfFile(killed)),
+                outcome(2, 3, broken()),
+                outcome(3, 2, End::EndOfFile(after)),
+            ],
+        };
+        let traces = Traces {
+            rotation: Some(killed_at - Duration::from_millis(15)),
+            cursors: Some(killed_at - Duration::from_millis(25)),
+        };
+        let mut coverage = Coverage::default();
+        let aim = Aim::EndOfFile { count: 1, latest: Duration::from_secs(1) };
+        coverage.add(&plan(aim), &done, &traces, true);
+        let expected = Coverage {
+            rounds: 1,
+            in_flight: 1,
+            aimed: 1,
+            rotated: 1,
+            rotating: 1,
+            connections: 3,
+            complete: 2,
+            sent: 9,
+            ..Coverage::default()
+        };
+        assert_eq!(coverage, expected);
+
+        (done.ready, done.outcomes) = (false, Vec::new());
+        coverage.add(&plan(Aim::StartUp(1)), &done, &traces, true);
+        coverage.add(&plan(Aim::StartUp(1)), &done, &traces, false);
+        let expected = Coverage { rounds: 3, start_ups: 2, recoveries: 1, ..expected };
+        assert_eq!(coverage, expected);
+    }
+
+    #[test]
+    fn a_long_run_without_something_is_no_proof() {
+        let mut coverage = Coverage { rounds: ENOUGH - 1, ..Coverage::default() };
+        assert_eq!(coverage.missing(), [""; 0]);
+        coverage.rounds = ENOUGH;
+        assert_eq!(coverage.missing().len(), 11);
+        coverage.rotating = 1;
+        assert_eq!(coverage.missing().len(), 10);
+        assert!(!coverage.missing().contains(&"kills within 20 ms of a rotation"));
+    }
+}

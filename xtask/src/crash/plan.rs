@@ -1,0 +1,226 @@
+//! What happens in each round, decided by the seed alone.
+
+use std::time::Duration;
+
+/// Connections of a client that fit into one round.
+const MOST_CONNECTIONS: u32 = 100;
+/// Lines of one client in one round.
+const MOST_LINES: u64 = 6_000;
+/// What a line takes in the log, with a share of its record's header: more than it really does.
+const STORED_LINE: u64 = 128;
+
+const MIB: u64 = 1024 * 1024;
+
+/// SplitMix64: small, and good enough to choose sizes and pauses.
+#[derive(Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From `low` to `high`, both included.
+    fn within(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low + 1)
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.within(1, n) == 1
+    }
+
+    /// Every magnitude up to 2^`bits` is as likely as any other.
+    fn of_any_size(&mut self, bits: u64) -> u64 {
+        let most = 1 << self.within(0, bits);
+        self.within(1, most)
+    }
+
+    fn millis(&mut self, low: u64, high: u64) -> Duration {
+        Duration::from_micros(self.within(low * 1000, high * 1000))
+    }
+}
+
+/// When the gateway is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// While it starts: after this many thousandths of the time that a start takes.
+    StartUp(u32),
+    /// This long after the clients began.
+    Instant(Duration),
+    /// As soon as some client has seen that many ends of file, or at the end of the plan.
+    EndOfFile { count: u32, latest: Duration },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Burst {
+    /// The silence before it.
+    pub(crate) pause: Duration,
+    pub(crate) lines: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// Unique in its round: the `c` of its lines.
+    pub(crate) number: u32,
+    pub(crate) bursts: Vec<Burst>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Round {
+    pub(crate) number: u32,
+    /// Whether it starts with a new directory instead of the one that the last round left.
+    pub(crate) fresh: bool,
+    /// `log.max_bytes` of its directory; `None` is the default.
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) aim: Aim,
+    /// The connections of each client, one after the other.
+    pub(crate) clients: Vec<Vec<Connection>>,
+}
+
+/// Makes the rounds, one after the other.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    rng: Rng,
+    rounds: u32,
+    max_bytes: Option<u64>,
+    /// Lines that the rounds so far may have put into the directory.
+    lines: u64,
+}
+
+impl Planner {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self { rng: Rng::new(seed), rounds: 0, max_bytes: None, lines: 0 }
+    }
+
+    pub(crate) fn round(&mut self) -> Round {
+        self.rounds += 1;
+        let length = if self.rng.one_in(8) {
+            // Long enough for the outputs' state to be written, which happens each second.
+            self.rng.millis(900, 1_400)
+        } else {
+            self.rng.millis(150, 500)
+        };
+        let aim = match self.rng.within(0, 9) {
+            0 | 1 => Aim::StartUp(self.rng.within(0, 999) as u32),
+            2..=4 => Aim::EndOfFile { count: self.rng.within(1, 12) as u32, latest: length },
+            _ => Aim::Instant(length.mul_f64(self.rng.within(0, 1_000_000) as f64 / 1e6)),
+        };
+        let clients = match aim {
+            Aim::StartUp(_) => Vec::new(),
+            _ => self.clients(length),
+        };
+        let connections = clients.iter().flatten();
+        let lines: u64 = connections.flat_map(|one| &one.bursts).map(|burst| burst.lines).sum();
+        let fresh = self.rounds == 1 || self.rng.one_in(3) || !self.has_room_for(lines);
+        if fresh {
+            let limits = [None, Some(8 * MIB), Some(16 * MIB)];
+            self.max_bytes = limits.get(self.rng.within(0, 2) as usize).copied().flatten();
+            self.lines = 0;
+        }
+        self.lines += lines;
+        Round { number: self.rounds, fresh, max_bytes: self.max_bytes, aim, clients }
+    }
+
+    /// Nothing may expire: half of the limit is not enough for the log to remove history.
+    fn has_room_for(&self, lines: u64) -> bool {
+        self.max_bytes.is_none_or(|limit| (self.lines + lines) * STORED_LINE <= limit / 2)
+    }
+
+    fn clients(&mut self, length: Duration) -> Vec<Vec<Connection>> {
+        let mut number = 0;
+        let count = self.rng.within(2, 5);
+        (0..count).map(|_| self.client(length, &mut number)).collect()
+    }
+
+    /// Connections until the pauses between their bursts fill the round.
+    fn client(&mut self, length: Duration, number: &mut u32) -> Vec<Connection> {
+        let mut connections = Vec::new();
+        let (mut filled, mut left) = (Duration::ZERO, MOST_LINES);
+        // Some send without a pause worth speaking of, most do not.
+        let longest = if self.rng.one_in(4) { 2 } else { 40 };
+        while filled < length && left > 0 && (connections.len() as u32) < MOST_CONNECTIONS {
+            *number += 1;
+            let bursts = (0..self.rng.within(1, 6)).map(|_| Burst {
+                pause: self.rng.millis(0, longest),
+                lines: self.rng.of_any_size(12).min(left),
+            });
+            let bursts: Vec<_> = bursts.collect();
+            filled += bursts.iter().map(|burst| burst.pause).sum::<Duration>();
+            left = left.saturating_sub(bursts.iter().map(|burst| burst.lines).sum());
+            connections.push(Connection { number: *number, bursts });
+        }
+        connections
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn rounds(seed: u64, count: usize) -> Vec<Round> {
+        let mut planner = Planner::new(seed);
+        (0..count).map(|_| planner.round()).collect()
+    }
+
+    #[test]
+    fn the_seed_decides_everything() {
+        assert_eq!(rounds(7, 50), rounds(7, 50));
+        assert_ne!(rounds(7, 50), rounds(8, 50));
+    }
+
+    #[test]
+    fn rng_is_splitmix64() {
+        // The first numbers of the reference implementation for the seed 1234567.
+        let mut rng = Rng::new(1_234_567);
+        let first = [rng.next(), rng.next(), rng.next()];
+        let known =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!(first, known);
+    }
+
+    #[test]
+    fn every_kind_of_round_occurs() {
+        let rounds = rounds(1, 200);
+        assert!(rounds[0].fresh);
+        let fresh = rounds.iter().filter(|round| round.fresh).count();
+        assert!((50..150).contains(&fresh), "{fresh}");
+        let limits: BTreeSet<_> = rounds.iter().map(|round| round.max_bytes).collect();
+        assert_eq!(limits.len(), 3);
+        let start_ups = rounds.iter().filter(|r| matches!(r.aim, Aim::StartUp(_))).count();
+        assert!((20..80).contains(&start_ups), "{start_ups}");
+        let aimed = rounds.iter().filter(|r| matches!(r.aim, Aim::EndOfFile { .. })).count();
+        assert!((30..100).contains(&aimed), "{aimed}");
+        for round in &rounds {
+            let clients = round.clients.len();
+            match round.aim {
+                Aim::StartUp(_) => assert_eq!(clients, 0),
+                _ => assert!((2..=5).contains(&clients), "{clients}"),
+            }
+            let numbers: Vec<_> = round.clients.iter().flatten().map(|one| one.number).collect();
+            assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
+        }
+    }
+
+    #[test]
+    fn no_directory_is_filled_until_history_expires() {
+        let (mut lines, mut limit) = (0, None);
+        for round in rounds(3, 500) {
+            if round.fresh {
+                (lines, limit) = (0, round.max_bytes);
+            }
+            assert_eq!(round.max_bytes, limit, "a limit changes with the directory only");
+            let bursts = round.clients.iter().flatten().flat_map(|one| &one.bursts);
+            lines += bursts.map(|burst| burst.lines).sum::<u64>();
+            assert!(limit.is_none_or(|limit| lines * STORED_LINE <= limit * 3 / 4), "{lines}");
+        }
+    }
+}

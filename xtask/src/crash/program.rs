@@ -1,0 +1,295 @@
+//! The program under test: built, started, killed, stopped, and asked what it holds.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::util;
+
+/// How long a start, a stop or a search may take before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the system is asked about what it sends no word of.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// Names the planted bug.
+const PLANT: &str = "INGESTRY_PLANT";
+
+/// The profile that the program is built with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Dev,
+    #[default]
+    Release,
+}
+
+impl std::str::FromStr for Profile {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "dev" => Ok(Self::Dev),
+            "release" => Ok(Self::Release),
+            _ => Err(format!("found \"{name}\"; allowed: dev, release")),
+        }
+    }
+}
+
+/// Builds the program and says where it is.
+pub(crate) fn build(profile: Profile, plants: bool) -> Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(util::project_root()?);
+    cargo.args(["build", "--locked", "--quiet", "--package", "ingest-gateway"]);
+    cargo.args(["--bin", "ingestry", "--message-format", "json-render-diagnostics"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    if plants {
+        cargo.args(["--features", "plants"]);
+    }
+    let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the program does not build: {cargo:?}");
+    let text = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
+    let messages = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    executable(messages).context("cargo did not say where the program is")
+}
+
+fn executable(messages: impl Iterator<Item = serde_json::Value>) -> Option<PathBuf> {
+    let path = |message: serde_json::Value| message.get("executable")?.as_str().map(Into::into);
+    messages.filter_map(path).last()
+}
+
+/// The program, and how it is started.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) binary: PathBuf,
+    pub(crate) plant: Option<&'static str>,
+}
+
+/// Where a gateway keeps its things.
+#[derive(Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) data: &'a Path,
+    pub(crate) config: Option<&'a Path>,
+    pub(crate) ports: &'a Path,
+    /// What it prints.
+    pub(crate) output: &'a Path,
+}
+
+impl Program {
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg(name).stdin(Stdio::null()).env_remove(PLANT);
+        if let Some(plant) = self.plant {
+            command.env(PLANT, plant);
+        }
+        command
+    }
+
+    /// Starts a gateway, which has not opened anything yet.
+    pub(crate) fn start(&self, site: &Site<'_>) -> Result<Gateway> {
+        remove_if_there(site.ports)?;
+        let output = File::create(site.output)
+            .with_context(|| format!("cannot write {}", site.output.display()))?;
+        let mut command = self.command("run");
+        command.arg("--data-dir").arg(site.data);
+        command.args(["--listen", "graphite=127.0.0.1:0", "--ports-file"]).arg(site.ports);
+        if let Some(config) = site.config {
+            command.arg("--config").arg(config);
+        }
+        command.stdout(output.try_clone()?).stderr(output);
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        Ok(Gateway { child: Guard(child), started, ports: site.ports.to_owned() })
+    }
+
+    /// Everything that is stored. Nothing, when the directory was not made yet.
+    pub(crate) fn search(&self, data: &Path) -> Result<Found> {
+        if !data.exists() {
+            return Ok(Found::default());
+        }
+        let mut command = self.command("search");
+        command.arg("--data-dir").arg(data).args(["--tag", "graphite", "--format", "raw"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let mut child = Guard(child);
+        let (out, err) = (child.0.stdout.take(), child.0.stderr.take());
+        let (status, out, err) = std::thread::scope(|scope| {
+            let out = scope.spawn(|| read_all(out));
+            let err = scope.spawn(|| read_all(err));
+            let status = child.wait(PATIENCE);
+            // The readers end with the child, whatever became of it.
+            child.end();
+            (status, out.join(), err.join())
+        });
+        let status = status.with_context(|| format!("{command:?}"))?;
+        let (Ok(out), Ok(err)) = (out, err) else { bail!("cannot read what a search prints") };
+        let notes = String::from_utf8_lossy(&err?).trim_end().to_owned();
+        ensure!(status.success(), "`ingestry search` ended with {status}: {notes}");
+        Ok(Found { lines: out?, notes })
+    }
+}
+
+/// What a search printed.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// A line an entry, in the order of the log.
+    pub(crate) lines: Vec<u8>,
+    /// What it said beside them.
+    pub(crate) notes: String,
+}
+
+/// A running gateway: killed and reaped when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    child: Guard,
+    started: Instant,
+    ports: PathBuf,
+}
+
+impl Gateway {
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Waits until it accepts: its address, and how long that took.
+    pub(crate) fn ready(&mut self) -> Result<(SocketAddr, Duration)> {
+        // No event says that a file has appeared, so this looks again.
+        while !self.is_ready() {
+            if let Some(status) = self.child.0.try_wait()? {
+                bail!("the gateway ended by itself while it started: {status}");
+            }
+            ensure!(self.started.elapsed() < PATIENCE, "the gateway did not start in {PATIENCE:?}");
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        let took = self.started.elapsed();
+        let text = std::fs::read(&self.ports).context("cannot read the file of the ports")?;
+        let ports: BTreeMap<String, SocketAddr> =
+            serde_json::from_slice(&text).context("the file of the ports has another form")?;
+        let address = ports.get("graphite").context("no address of the source `graphite`")?;
+        Ok((*address, took))
+    }
+
+    /// Whether it has said that it accepts.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ports.exists()
+    }
+
+    /// SIGKILL, and whether it was still running then.
+    pub(crate) fn kill(mut self) -> Result<Option<ExitStatus>> {
+        let ended = self.child.0.try_wait()?;
+        self.child.0.kill().context("cannot kill the gateway")?;
+        self.child.wait(PATIENCE)?;
+        Ok(ended)
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn stop(mut self) -> Result<ExitStatus> {
+        let pid = rustix::process::Pid::from_child(&self.child.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .context("cannot send SIGTERM to the gateway")?;
+        self.child.wait(PATIENCE)
+    }
+}
+
+fn read_all(pipe: Option<impl io::Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A child that is killed and reaped when it is dropped.
+#[derive(Debug)]
+struct Guard(Child);
+
+impl Guard {
+    /// Waits for its end; the standard library has no such wait with a deadline.
+    fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < deadline, "a process did not end within {patience:?}");
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    fn end(&mut self) {
+        // One that has ended cannot be killed, and that is all that can be wrong.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Gateway {
+        let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        Gateway { child: Guard(child), started: Instant::now(), ports: "no/such/file".into() }
+    }
+
+    #[test]
+    fn profiles_have_names() {
+        assert_eq!("dev".parse(), Ok(Profile::Dev));
+        assert_eq!("release".parse(), Ok(Profile::Release));
+        assert!("fast".parse::<Profile>().unwrap_err().contains("allowed: dev, release"));
+    }
+
+    #[test]
+    fn the_last_executable_is_the_program() {
+        let messages = r#"{"reason":"compiler-artifact","executable":null}
+            {"reason":"compiler-artifact","executable":"/t/ingestry"}
+            {"reason":"build-finished","success":true}"#;
+        let messages = || messages.lines().filter_map(|line| serde_json::from_str(line).ok());
+        assert_eq!(executable(messages()), Some("/t/ingestry".into()));
+        assert_eq!(executable(messages().take(1)), None);
+    }
+
+    #[test]
+    fn kills_say_whether_somebody_was_there() {
+        assert_eq!(shell("exec cat /dev/zero >/dev/null").kill().unwrap(), None);
+        let mut gone = shell("exit 7");
+        let status = gone.child.wait(PATIENCE).unwrap();
+        assert_eq!(gone.kill().unwrap(), Some(status));
+        assert_eq!(status.code(), Some(7));
+    }
+
+    #[test]
+    fn a_program_that_ends_by_itself_never_gets_ready() {
+        let error = shell("exit 3").ready().unwrap_err().to_string();
+        assert!(error.contains("ended by itself") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn nobody_outlives_the_guard() {
+        let mut gateway = shell("exec cat /dev/zero >/dev/null");
+        let pid = gateway.child.0.id();
+        assert!(gateway.child.0.try_wait().unwrap().is_none());
+        drop(gateway);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+}
