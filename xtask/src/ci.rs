@@ -106,6 +106,10 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
     steps.push(Step { name: "tidy".to_owned(), work: Work::Tidy });
     steps.push(Step::cargo("test", "test --workspace"));
     if !quick {
+        // The program as it is keeps its promises, and one that does not is noticed.
+        let crash = "xtask crash --profile dev --rounds 12 --seed 1";
+        steps.push(Step::cargo("crash", crash));
+        steps.push(Step::cargo("plants", &format!("{crash} --plant ack-before-write")));
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
         steps.extend(single_features(metadata));
@@ -166,6 +170,8 @@ mod tests {
             "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
             "cargo xtask tidy",
             "cargo test --workspace",
+            "cargo xtask crash --profile dev --rounds 12 --seed 1",
+            "cargo xtask crash --profile dev --rounds 12 --seed 1 --plant ack-before-write",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
             "cargo check --locked --package ingest-wal --no-default-features",
             "cargo check --locked --package ingest-wal --no-default-features --features plants",
@@ -178,5 +184,6 @@ mod tests {
         let commands = commands(true);
         assert!(commands.contains(&"cargo test --workspace".to_owned()));
         assert!(!commands.iter().any(|c| c.contains("--all-features") || c.contains("doc ")));
+        assert!(!commands.iter().any(|c| c.contains("crash")));
     }
 }

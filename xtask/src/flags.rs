@@ -19,10 +19,11 @@ xflags::xflags! {
         cmd tidy {}
 
         /// Run every gate in order and stop at the first that fails: lock file, formatting, clippy
-        /// (default and all features), tidy, `cargo test --workspace`, documentation, and each
-        /// library with no features and with each of its features alone.
+        /// (default and all features), tidy, `cargo test --workspace`, a few kills of the program and
+        /// of one with a planted bug, documentation, and each library with no features and with
+        /// each of its features alone.
         cmd ci {
-            /// Leave out all-features clippy, documentation and the single features.
+            /// Leave out all-features clippy, the kills, documentation and the single features.
             optional --quick
         }
 

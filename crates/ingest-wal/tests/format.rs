@@ -1,7 +1,8 @@
 //! The guard of the format: logs of format 1 that were written once and are kept in
 //! `testdata/log/format-1/` are taken apart by the parser below, which follows
 //! `docs/log-format.md` and shares no code with the crate, down to the last byte. Then the crate
-//! opens a copy of each and must find exactly what was put in.
+//! opens a copy of each and must find exactly what was put in. At the end: what the document promises
+//! of damage, on logs that are made on the spot.
 //!
 //! `INGESTRY_FIXTURES=write` makes the logs anew. They differ in log id, process id and times only.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -9,11 +10,14 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ingest_wal::{Catalog, Cursor, Entries, Item, Level, Log, Lsn, MissingCause, Options, Tally};
+use ingest_wal::{
+    Catalog, Cursor, Entries, Item, Level, Log, Lsn, MissingCause, OpenError, Options, Tally,
+};
 
 const STEP: Lsn = 1 << 20;
 
@@ -26,6 +30,7 @@ const ONE: &[Entry] = &[(1, "cpu.load 0.5 1700000000")];
 const TWO: &[Entry] = &[(1, "cpu.load 0.75 1700000060"), (2, "")];
 const THREE: &[Entry] = &[(2, "h\u{e9}")];
 /// What the names are, in the order of their definition: what, number, name.
+const NAMES: [(u8, u16, &str); 3] = [SYSLOG, APP, SOURCE];
 const SYSLOG: (u8, u16, &str) = (1, 1, "graphite");
 const APP: (u8, u16, &str) = (1, 2, "app");
 const SOURCE: (u8, u16, &str) = (2, 7, "plain");
@@ -60,6 +65,11 @@ fn table(names: &[(u8, u16, &str)]) -> Vec<u8> {
     out
 }
 
+/// The body of a record that says them all.
+fn definitions(names: &[(u8, u16, &str)]) -> Vec<u8> {
+    names.iter().flat_map(|name| definition(*name)).collect()
+}
+
 fn summary(counts: &[(u16, u64)]) -> Vec<u8> {
     let mut out = (counts.len() as u32).to_le_bytes().to_vec();
     for (tag, count) in counts {
@@ -74,6 +84,8 @@ fn summary(counts: &[(u16, u64)]) -> Vec<u8> {
 #[derive(Debug, Default)]
 struct User {
     names: Mutex<Vec<u8>>,
+    /// A preamble was given back.
+    restored: AtomicBool,
     cursors: Mutex<Option<Vec<Cursor>>>,
 }
 
@@ -84,15 +96,23 @@ impl Catalog for User {
         [&count.to_le_bytes()[..], &names[..]].concat()
     }
 
+    fn definitions(&self) -> Vec<u8> {
+        self.names.lock().unwrap().clone()
+    }
+
     fn restore(&self, preamble: &[u8]) {
+        self.restored.store(true, Ordering::Relaxed);
         *self.names.lock().unwrap() = preamble[4..].to_vec();
     }
 
     fn define(&self, body: &[u8]) {
         let mut names = self.names.lock().unwrap();
-        // Each comes twice from the log.
-        if !names.windows(body.len()).any(|known| known == body) {
-            names.extend(body);
+        for (what, number, name) in Bits(body).definitions() {
+            // Each comes more than once from the log.
+            let known = Bits(&names).definitions();
+            if !known.iter().any(|have| (have.0, have.1) == (what, number)) {
+                names.extend(definition((what, number, &name)));
+            }
         }
     }
 
@@ -158,7 +178,7 @@ fn define(log: &Log, user: &User, name: (u8, u16, &str)) {
 
 /// Names, three records; a mark follows each group if `idle_mark` is zero.
 fn fill(log: &Log, user: &User) {
-    for name in [SYSLOG, APP, SOURCE] {
+    for name in NAMES {
         define(log, user, name);
     }
     accept(log, ONE, 1000);
@@ -184,6 +204,7 @@ fn make(root: &Path) {
         let _ = fs::remove_dir_all(&dir);
         dir
     };
+    // Nobody says who the consumers are.
     let (log, user) = open(&case("clean"), NEVER);
     fill(&log, &user);
     assert_eq!(log.close(), Default::default());
@@ -192,6 +213,8 @@ fn make(root: &Path) {
     let (log, user) = open(scratch.path(), Duration::ZERO);
     fill(&log, &user);
     wait_until("a mark behind each group", || log.status().marks == 3);
+    *user.cursors.lock().unwrap() = Some(vec![cursor(1, None, false, b"new")]);
+    log.snapshot().unwrap();
     *user.cursors.lock().unwrap() = Some(vec![cursor(2, Some(3..4), false, b"state")]);
     log.snapshot().unwrap();
     let killed = case("killed");
@@ -431,6 +454,8 @@ struct Record {
     offset: u64,
     header: Header,
     body: Vec<u8>,
+    /// Definitions that repeat the preamble.
+    in_front: bool,
 }
 
 struct Segment {
@@ -468,6 +493,7 @@ impl Segment {
         at = at.next_multiple_of(8);
 
         let mut records = Vec::new();
+        let preamble_is_empty = preamble == table(&[]);
         while at < bytes.len() {
             let header = Header::parse(&bytes[at..at + 48], log_id, first);
             assert_eq!(header.epoch, epoch);
@@ -478,7 +504,12 @@ impl Segment {
             let body = bytes[at + 48..end].to_vec();
             assert_eq!(header.body_crc, crc(&body));
             bits.zeros(end..end.next_multiple_of(8));
-            records.push(Record { offset: at as u64, header, body });
+            // Behind the preamble and void records, and only once.
+            let in_front = header.kind == 2
+                && !preamble_is_empty
+                && records.iter().all(|record: &Record| record.header.kind == 5);
+            assert!(!in_front || body == preamble[4..], "what the preamble says");
+            records.push(Record { offset: at as u64, header, body, in_front });
             at = end.next_multiple_of(8);
         }
         Self { log_id, twice, preamble, records, torn: bytes.len() - at }
@@ -490,7 +521,12 @@ impl Segment {
             let header = &record.header;
             match header.kind {
                 1 => assert_eq!((header.source, header.count > 0), (7, true)),
-                2 => assert_eq!((header.source, header.count, header.arrival), (0, 0, 0)),
+                2 => {
+                    assert_eq!((header.source, header.count), (0, 0));
+                    // Those in front of a segment say when it was begun.
+                    assert_eq!(header.arrival != 0, record.in_front);
+                    assert!(!record.in_front || header.arrival > 1_700_000_000_000_000_000);
+                }
                 _ => {
                     assert_eq!((header.source, header.count), (0, 0));
                     assert!(header.arrival > 1_700_000_000_000_000_000);
@@ -672,8 +708,7 @@ fn check_opening(name: &str, expected: &Expected) {
     assert_eq!((recovery.next, recovery.epoch), (expected.next, expected.epoch));
     assert_eq!([recovery.void, recovery.unwitnessed, recovery.damaged], expected.found);
     assert_eq!(log.cursors(), expected.cursors);
-    let known = [SYSLOG, APP, SOURCE].map(|(what, number, name)| (what, number, name.to_owned()));
-    assert_eq!(Bits(&user.names.lock().unwrap()).definitions(), known);
+    assert_eq!(known_names(&user), NAMES.map(|(what, number, name)| (what, number, name.into())));
 
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     let mut reader = log.reader(1);
@@ -695,6 +730,10 @@ fn check_opening(name: &str, expected: &Expected) {
     let life = [status.accepted, status.void, status.unwitnessed, status.damaged];
     assert_eq!(life, expected.life);
     assert_eq!(accept(&log, ONE, 1), expected.next);
+}
+
+fn known_names(user: &User) -> Vec<(u8, u16, String)> {
+    Bits(&user.names.lock().unwrap()).definitions()
 }
 
 /// LSNs 1 to 4.
@@ -725,7 +764,8 @@ fn the_checksum_is_castagnoli() {
 #[test]
 fn a_log_that_was_closed() {
     let dir = fixture("clean");
-    assert_eq!(names(&dir), ["LOCK", "cursor-0", "cursor-1", FIRST]);
+    // Nobody has said who the consumers are: there is no snapshot that could say that there are none.
+    assert_eq!(names(&dir), ["LOCK", FIRST]);
     let first = segment(&dir, FIRST);
     assert!(first.twice);
     assert_eq!((first.preamble.clone(), first.torn), (table(&[]), 0));
@@ -738,35 +778,26 @@ fn a_log_that_was_closed() {
 
     let seal = first.bodies(6)[0];
     let bits = Bits(seal);
-    assert_eq!([0, 8, 16, 24].map(|at| bits.u64(at)), [4, 5, 0, 0]);
-    assert_eq!(bits.u32(32), 1, "closed in order");
-    bits.zeros(36..40);
-    let (found, len) = bits.from(40).account();
+    assert_eq!([0, 8, 16, 24, 32].map(|at| bits.u64(at)), [4, 5, 0, 0, 0]);
+    assert_eq!(bits.u32(40), 1, "closed in order");
+    bits.zeros(44..48);
+    let (found, len) = bits.from(48).account();
     let offsets: Vec<u64> = first.records[..6].iter().map(|record| record.offset).collect();
     assert_eq!(offsets, DEFINITIONS_AT);
     assert_eq!(found, account(&offsets));
-    let end = (40 + len).next_multiple_of(8);
-    bits.zeros(40 + len..end);
+    let end = (48 + len).next_multiple_of(8);
+    bits.zeros(48 + len..end);
     assert_eq!(bits.u64(end), 48 + seal.len() as u64);
     assert_eq!(&seal[end + 8..], b"SEALED\r\n");
 
     let lock = lock_file(&dir);
     assert_eq!((lock.log_id, lock.synced), (first.log_id, 4));
-    // One at the opening, one at the end; nobody consumes.
-    for (name, sequence, synced) in [("cursor-1", 1, 0), ("cursor-0", 2, 4)] {
-        let snapshot = snapshot(&dir, name);
-        assert_eq!((snapshot.log_id, snapshot.sequence), (first.log_id, sequence));
-        assert_eq!((snapshot.synced, snapshot.next, snapshot.epoch), (synced, synced + 1, 1));
-        assert_eq!(snapshot.totals, [0; 4]);
-        assert!(snapshot.missing.is_empty() && snapshot.recovered.is_empty());
-        assert!(snapshot.cursors.is_empty());
-    }
 
     check_opening(
         "clean",
         &Expected {
             clean: true,
-            snapshot: true,
+            snapshot: false,
             next: 5,
             epoch: 2,
             found: [0; 3],
@@ -794,10 +825,16 @@ fn a_log_whose_writer_was_killed() {
     first.check_definitions();
     first.check_entries(&[(ONE, 1000), (TWO, 900), (THREE, 1100)]);
     assert_eq!(lock_file(&dir).synced, 4);
-    let newest = snapshot(&dir, "cursor-0");
-    assert_eq!((newest.sequence, newest.synced, newest.next), (2, 4, 5));
     let cursors = vec![cursor(2, Some(3..4), false, b"state")];
-    assert_eq!(newest.cursors, cursors);
+    let older = vec![cursor(1, None, false, b"new")];
+    for (name, sequence, cursors) in [("cursor-1", 1, &older), ("cursor-0", 2, &cursors)] {
+        let snapshot = snapshot(&dir, name);
+        assert_eq!((snapshot.log_id, snapshot.sequence), (first.log_id, sequence));
+        assert_eq!((snapshot.synced, snapshot.next, snapshot.epoch), (4, 5, 1));
+        assert_eq!(snapshot.totals, [0; 4]);
+        assert!(snapshot.missing.is_empty() && snapshot.recovered.is_empty());
+        assert_eq!(&snapshot.cursors, cursors);
+    }
 
     check_opening(
         "killed",
@@ -849,18 +886,21 @@ fn a_log_that_was_recovered_and_killed_again() {
     let damaged = fs::read(dir.join(bad)).unwrap();
     assert_eq!(fs::read(dir.join(FIRST)).unwrap()[torn_at as usize..], damaged);
 
-    // It begins with what is missing, twice; the names are in front.
+    // It begins with what is missing, twice; the names are in front, and once more as a record.
     let second = segment(&dir, second);
     assert!(!second.twice);
-    assert_eq!((second.preamble.clone(), second.torn), (table(&[SYSLOG, APP, SOURCE]), 0));
+    assert_eq!((second.preamble.clone(), second.torn), (table(&NAMES), 0));
     let settled = STEP - 1;
-    assert_eq!(second.outline(), [(5, STEP, settled), (5, STEP, settled), (1, STEP, settled)]);
+    let kinds = [5, 5, 2, 1];
+    assert_eq!(second.outline(), kinds.map(|kind| (kind, STEP, settled)));
+    assert!(second.records[2].in_front);
+    assert_eq!(second.bodies(2), [definitions(&NAMES)]);
     second.check_entries(&[(ONE, 1300)]);
     let missing = vec![(6..STEP, 0), (5..6, 1)];
     for void in second.bodies(5) {
         let bits = Bits(void);
-        assert_eq!((bits.u64(0), bits.u64(8)), (STEP - 6, 1));
-        assert_eq!(bits.from(16).missing(), (missing.clone(), void.len() - 16));
+        assert_eq!([0, 8, 16].map(|at| bits.u64(at)), [STEP - 6, 1, 0]);
+        assert_eq!(bits.from(24).missing(), (missing.clone(), void.len() - 24));
     }
 
     let lock = lock_file(&dir);
@@ -906,4 +946,277 @@ fn every_fixture_is_looked_at() {
     let mut cases: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
     cases.sort();
     assert_eq!(cases, ["clean", "killed", "recovered", "torn"]);
+}
+
+// ---- What is promised of damage ---------------------------------------------------------------
+
+/// Opens with everything that can be removed being removed.
+fn open_forgetful(dir: &Path) -> (Log, Arc<User>) {
+    let user = Arc::new(User::default());
+    let mut options = options(NEVER);
+    options.keep_bytes = Some(0);
+    (Log::open(dir, options, user.clone()).unwrap(), user)
+}
+
+/// The directory of an open log, as a kill would leave it.
+fn killed(log: Log, dir: &Path) -> tempfile::TempDir {
+    let copied = tempfile::tempdir().unwrap();
+    copy(dir, copied.path());
+    drop(log);
+    copied
+}
+
+fn flip(file: &Path, at: usize, bit: u32) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[at] ^= 1 << bit;
+    fs::write(file, bytes).unwrap();
+}
+
+fn lose_snapshots(dir: &Path) {
+    let _ = fs::remove_file(dir.join("cursor-0"));
+    let _ = fs::remove_file(dir.join("cursor-1"));
+}
+
+fn items(log: &Log, from: Lsn) -> Vec<Item> {
+    let mut reader = log.reader(from);
+    std::iter::from_fn(|| reader.next_item().unwrap()).collect()
+}
+
+/// An entry was accepted; of its record the header is damaged, and LOCK, which is not synced, knows
+/// nothing of it. Its number is not given again, and it is counted.
+#[test]
+fn a_number_that_only_a_damaged_header_knows_is_not_given_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, _) = open(scratch.path(), NEVER);
+    assert_eq!(accept(&log, ONE, 1), 1);
+    let second = killed(log, scratch.path());
+    let (log, _) = open(second.path(), NEVER);
+    let lock = fs::read(second.path().join("LOCK")).unwrap();
+    assert_eq!(accept(&log, TWO, 1), STEP);
+    let third = killed(log, second.path());
+    fs::write(third.path().join("LOCK"), lock).unwrap();
+    let name = "seg-0000000000100000-00000002.log";
+    let last = segment(third.path(), name).records.pop().unwrap();
+    assert_eq!((last.header.kind, last.header.first, last.header.count), (1, STEP, 2));
+    for byte in 0..48 {
+        let bit = byte % 8;
+        let hit = tempfile::tempdir().unwrap();
+        copy(third.path(), hit.path());
+        flip(&hit.path().join(name), last.offset as usize + byte, bit as u32);
+        let (log, _) = open(hit.path(), NEVER);
+        let recovery = log.recovery();
+        assert_eq!((recovery.next, recovery.damaged), (2 * STEP, 0), "byte {byte}");
+        // The count itself may be hit, or what tells that there is one.
+        let unwitnessed = match byte {
+            4 => 2 ^ 1 << bit,
+            5 => 2 ^ 1 << (8 + bit),
+            36..40 => 1,
+            _ => 2,
+        };
+        assert_eq!(recovery.unwitnessed, unwitnessed, "byte {byte}");
+        assert_eq!(log.status().accepted, 1, "byte {byte}");
+    }
+}
+
+/// What was lost without any trace is still below where numbering goes on.
+#[test]
+fn numbering_keeps_clear_of_the_next_multiple() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, _) = open(scratch.path(), NEVER);
+    assert_eq!(accept(&log, ONE, 1), 1);
+    let mut dir = killed(log, scratch.path());
+    // No entry is accepted, so only the name of the segment says how far numbering was.
+    for next in [STEP, 2 * STEP, 3 * STEP] {
+        let (log, _) = open(dir.path(), NEVER);
+        assert_eq!(log.recovery().next, next);
+        assert_eq!((log.status().accepted, log.status().void), (1, next - 2));
+        dir = killed(log, dir.path());
+    }
+    // The last group may have used 2^17 numbers: here it leaves no room below the multiple.
+    let body = Bytes::from_static(b"many");
+    let (log, _) = open(dir.path(), NEVER);
+    let writer = log.writer();
+    let mut end = 4 * STEP;
+    while 5 * STEP - end > 1 << 17 {
+        let count = (5 * STEP - end - (1 << 17)).min(65_535) as u16;
+        let entries = Entries {
+            count,
+            source: 7,
+            arrival: 1,
+            body: body.clone(),
+            level: Level::Disk,
+            tally: Tally::new(),
+            permits: vec![writer.permits().acquire_blocking(4)],
+        };
+        let ticket = writer.append(entries).unwrap();
+        assert_eq!(ticket.first, end);
+        writer.done(&ticket).wait().unwrap();
+        end = ticket.end;
+    }
+    let below = killed(log, dir.path());
+    let (log, _) = open_opaque(below.path());
+    assert_eq!(log.recovery().next, 5 * STEP);
+    assert_eq!(accept(&log, ONE, 1), 5 * STEP);
+    drop(log);
+    let (log, _) = open_opaque(below.path());
+    assert!(log.recovery().clean);
+    assert_eq!(log.recovery().next, 5 * STEP + 1);
+}
+
+/// Whatever the snapshots knew, the void record in front of the newest segment knows.
+#[test]
+fn totals_outlive_the_snapshots() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, user) = open(scratch.path(), Duration::ZERO);
+    *user.cursors.lock().unwrap() = Some(Vec::new());
+    fill(&log, &user);
+    wait_until("a mark behind each group", || log.status().marks == 3);
+    let dir = killed(log, scratch.path());
+    let record = |lsn: Lsn| {
+        let first = segment(dir.path(), FIRST);
+        first.records.iter().find(|r| r.header.kind == 1 && r.header.first == lsn).unwrap().offset
+    };
+    // LSNs 2 and 3 were witnessed, and are damaged; behind 4 stands half a record.
+    flip(&dir.path().join(FIRST), record(2) as usize + 50, 0);
+    let half = segment(dir.path(), FIRST).records.pop().unwrap();
+    let mut bytes = fs::read(dir.path().join(FIRST)).unwrap();
+    let header = Header { count: 1, kind: 1, first: 5, len: 90, ..half.header };
+    bytes.extend(header.bytes(lock_file(dir.path()).log_id, 1));
+    fs::write(dir.path().join(FIRST), bytes).unwrap();
+    let expected = (STEP - 6, 1, 2, 4);
+    let totals = |log: &Log| {
+        let status = log.status();
+        (status.void, status.unwitnessed, status.damaged, status.accepted)
+    };
+    let (log, _) = open(dir.path(), NEVER);
+    assert_eq!(totals(&log), expected);
+    let killed_once = killed(log, dir.path());
+    lose_snapshots(killed_once.path());
+    // The damaged segment itself may be gone as well.
+    for first_gone in [false, true] {
+        let copied = tempfile::tempdir().unwrap();
+        copy(killed_once.path(), copied.path());
+        if first_gone {
+            fs::remove_file(copied.path().join(FIRST)).unwrap();
+        }
+        let (log, _) = open(copied.path(), NEVER);
+        assert!(!log.recovery().snapshot);
+        let (void, unwitnessed, damaged, accepted) = expected;
+        assert_eq!(totals(&log), (void + STEP, unwitnessed, damaged, accepted), "{first_gone}");
+        accept(&log, ONE, 1);
+        // Read, it is counted once all the same; and the seal says so to the next opening.
+        items(&log, 1);
+        let expected = (void + STEP, unwitnessed, damaged, accepted + 1);
+        assert_eq!(totals(&log), expected, "{first_gone}");
+        drop(log);
+        lose_snapshots(copied.path());
+        let (log, _) = open(copied.path(), NEVER);
+        assert!(log.recovery().clean);
+        assert_eq!(totals(&log), expected, "{first_gone}");
+    }
+}
+
+/// Any bit of a segment's front may be wrong, and no other segment be there: the names come back,
+/// from the preamble or as definitions.
+#[test]
+fn either_copy_of_the_names_is_enough() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, user) = open(scratch.path(), NEVER);
+    fill(&log, &user);
+    assert_eq!(log.close(), Default::default());
+    let (log, _) = open(scratch.path(), NEVER);
+    accept(&log, ONE, 1);
+    let dir = killed(log, scratch.path());
+    fs::remove_file(dir.path().join(FIRST)).unwrap();
+    let name = "seg-0000000000000005-00000002.log";
+    let only = segment(dir.path(), name);
+    assert!(!only.twice && only.records[0].in_front);
+    let names = NAMES.map(|(what, number, name)| (what, number, name.to_owned()));
+    for byte in 0..only.records[1].offset as usize {
+        let hit = tempfile::tempdir().unwrap();
+        copy(dir.path(), hit.path());
+        flip(&hit.path().join(name), byte, byte as u32 % 8);
+        let (log, user) = open(hit.path(), NEVER);
+        assert_eq!(known_names(&user), names, "byte {byte}");
+        let preamble_is_read = byte >= 64 + only.preamble.len();
+        assert_eq!(user.restored.load(Ordering::Relaxed), preamble_is_read, "byte {byte}");
+        let list = [TWO[0], TWO[1]];
+        assert!(accept(&log, &list, 1) >= STEP);
+    }
+}
+
+/// The gap behind the last entry of a segment that is gone is said, not taken for entries that
+/// were there.
+#[test]
+fn below_the_oldest_segment_known_gaps_are_told_from_what_expired() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, _) = open_forgetful(scratch.path());
+    accept(&log, TWO, 1);
+    let dir = killed(log, scratch.path());
+    let (log, user) = open_forgetful(dir.path());
+    assert_eq!(accept(&log, ONE, 1), STEP);
+    *user.cursors.lock().unwrap() = Some(vec![cursor(STEP, None, false, b"")]);
+    log.snapshot().unwrap();
+    assert_eq!(log.oldest(), STEP);
+    let found = items(&log, 1);
+    let [Item::Expired(gone), Item::Missing(gap), Item::Record(record)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!((gone.clone(), gap.range.clone(), gap.cause), (1..3, 3..STEP, MissingCause::Void));
+    assert_eq!(record.header.first, STEP);
+    assert_eq!((log.status().accepted, log.status().expired), (3, 2));
+}
+
+/// Before anybody has said who the consumers are, nothing is passed and no snapshot is written.
+#[test]
+fn nothing_is_passed_before_the_consumers_are_known() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, user) = open_forgetful(scratch.path());
+    let long = "x".repeat(30_000);
+    let long: &'static str = long.leak();
+    for _ in 0..8 {
+        accept(&log, &[(1, long)], 1);
+    }
+    log.snapshot().unwrap();
+    assert_eq!((log.oldest(), log.status().snapshots), (1, 0));
+    assert!(!names(scratch.path()).iter().any(|name| name.starts_with("cursor")));
+    // Who is known from a snapshot holds back, though nobody has said it in this run.
+    *user.cursors.lock().unwrap() = Some(vec![cursor(1, None, false, b"")]);
+    log.snapshot().unwrap();
+    drop(log);
+    let (log, user) = open_forgetful(scratch.path());
+    log.snapshot().unwrap();
+    assert_eq!((log.oldest(), log.cursors().len()), (1, 1));
+    assert_eq!(snapshot(scratch.path(), "cursor-1").cursors, log.cursors());
+    *user.cursors.lock().unwrap() = Some(Vec::new());
+    log.snapshot().unwrap();
+    assert!(log.oldest() > 1);
+}
+
+/// A directory that a later format has been in is left as it is.
+#[test]
+fn nothing_is_removed_from_a_directory_of_a_later_format() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, _) = open(scratch.path(), NEVER);
+    accept(&log, ONE, 1);
+    assert_eq!(log.close(), Default::default());
+    // Under a name of its own before the others: a whole segment that says another one.
+    let misnamed = scratch.path().join("seg-0000000000000000-00000001.log");
+    fs::copy(scratch.path().join(FIRST), &misnamed).unwrap();
+    let copied = tempfile::tempdir().unwrap();
+    copy(scratch.path(), copied.path());
+    let path = scratch.path().join(FIRST);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8] = 2;
+    let checksum = crc(&bytes[..60]);
+    bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let before = names(scratch.path());
+    let refused = Log::open(scratch.path(), options(NEVER), Arc::new(User::default()));
+    assert!(matches!(refused, Err(OpenError::UnknownFormat { format: 2, .. })), "{refused:?}");
+    assert_eq!(names(scratch.path()), before);
+    // Without it the misnamed one goes.
+    let (log, _) = open(copied.path(), NEVER);
+    assert!(!copied.path().join(misnamed.file_name().unwrap()).exists());
+    assert_eq!((log.recovery().next, log.status().accepted), (2, 1));
 }

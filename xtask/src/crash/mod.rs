@@ -11,28 +11,22 @@ mod oracle;
 mod plan;
 mod program;
 mod round;
+mod trial;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
-use self::client::{End, Outcome};
 use self::coverage::Coverage;
-use self::oracle::{Account, Id, Violation};
-use self::plan::Planner;
-use self::program::{Program, Site};
-use self::round::{Player, Traces};
+use self::program::Program;
+use self::trial::{Failure, Trial};
 use crate::flags;
 
 pub(crate) use self::program::Profile;
 
 const ROUNDS: u32 = 20;
-/// How often a long run says that it is alive.
-const PROGRESS: u32 = 10;
 /// The planted bugs that the log has behind its feature `plants`.
 const PLANTS: &[&str] = &["ack-before-write"];
 /// Stands for no bug, in a program that could have one.
@@ -50,33 +44,6 @@ impl FromStr for Plant {
         known
             .map(|known| Self(known))
             .ok_or_else(|| format!("found \"{name}\"; allowed: {}, {NO_PLANT}", PLANTS.join(", ")))
-    }
-}
-
-/// What made a run end before its last round.
-#[derive(Debug)]
-enum Failure {
-    /// The oracle's reports.
-    Violations { when: String, violations: Vec<Violation> },
-    /// The gateway, or what is around it, did something that is no matter of what is stored.
-    Other(anyhow::Error),
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Violations { when, violations } => {
-                writeln!(f, "crash: {} broken promises, seen {when}:", violations.len())?;
-                violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
-            }
-            Self::Other(error) => writeln!(f, "crash: {error:#}"),
-        }
     }
 }
 
@@ -99,9 +66,9 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     let mut trial = Trial::new(&program, work.path(), flags.keep.is_some());
     let result = trial.rounds(seed, rounds).and_then(|()| trial.last_start());
     let is_good = report(plant, &result, &trial.coverage);
-    match result {
-        Err(_) if !is_good => println!("crash: kept for a look: {}", work.keep().display()),
-        _ => drop(work),
+    if result.is_err() && !is_good {
+        println!("crash: kept for a look: {}", trial.data.display());
+        work.keep();
     }
     Ok(is_good)
 }
@@ -168,182 +135,17 @@ impl Work {
         }
     }
 
-    fn keep(self) -> PathBuf {
-        match self {
-            Self::Temporary(dir) => dir.keep(),
-            Self::Named(dir) => dir,
+    /// Leaves everything where it is.
+    fn keep(self) {
+        if let Self::Temporary(dir) = self {
+            let _path = dir.keep();
         }
     }
-}
-
-/// Rounds on one program.
-struct Trial<'a> {
-    program: &'a Program,
-    player: Player<'a>,
-    work: &'a Path,
-    keep: bool,
-    data: PathBuf,
-    config: Option<PathBuf>,
-    /// Of all connections whose lines are in the directory.
-    accounts: BTreeMap<Id, Account>,
-    coverage: Coverage,
-}
-
-impl<'a> Trial<'a> {
-    fn new(program: &'a Program, work: &'a Path, keep: bool) -> Self {
-        Self {
-            program,
-            player: Player::new(program),
-            work,
-            keep,
-            data: work.join("data"),
-            config: None,
-            accounts: BTreeMap::new(),
-            coverage: Coverage::default(),
-        }
-    }
-
-    fn rounds(&mut self, seed: u64, rounds: u32) -> Result<(), Failure> {
-        let mut planner = Planner::new(seed);
-        for number in 1..=rounds {
-            let plan = planner.round();
-            self.round(&plan).map_err(|failure| match failure {
-                Failure::Other(error) => error.context(format!("round {number}")).into(),
-                violations => violations,
-            })?;
-            if number.is_multiple_of(PROGRESS) {
-                println!("crash: {number} of {rounds} rounds");
-            }
-        }
-        Ok(())
-    }
-
-    fn round(&mut self, plan: &plan::Round) -> Result<(), Failure> {
-        if plan.fresh {
-            self.begin(plan)?;
-        }
-        let (ports, output) = (self.work.join("ports.json"), self.output());
-        let killed_before = self.data.exists();
-        let site = Site {
-            data: &self.data,
-            config: self.config.as_deref(),
-            ports: &ports,
-            output: &output,
-        };
-        let done = self.player.play(plan, &site)?;
-        let traces = Traces::read(&self.data)?;
-        self.coverage.add(plan, &done, &traces, killed_before);
-        for Outcome { connection, sent, end } in &done.outcomes {
-            let id = Id { round: plan.number, connection: *connection };
-            let (complete, after_kill) = match end {
-                End::EndOfFile(at) => (true, *at > done.killed),
-                End::Broken(..) => (false, false),
-            };
-            let account = Account { sent: *sent, complete, after_kill, found_before: 0 };
-            self.accounts.insert(id, account);
-        }
-        let found = self.check(&format!("after the kill of round {}", plan.number))?;
-        self.coverage.found += found
-            .into_iter()
-            .filter(|(id, _)| id.round == plan.number)
-            .map(|(_, lines)| lines)
-            .sum::<u64>();
-        if let Some(status) = done.ended_by_itself {
-            bail_with_output(&output, &format!("the gateway ended by itself: {status}"))?;
-        }
-        for Outcome { connection, end, .. } in &done.outcomes {
-            if let End::Broken(at, error) = end
-                && *at < done.killed
-            {
-                let what = format!("connection {connection} broke before the kill: {error}");
-                bail_with_output(&output, &what)?;
-            }
-        }
-        self.look_for_panics()?;
-        Ok(())
-    }
-
-    /// A new directory, with its limits.
-    fn begin(&mut self, plan: &plan::Round) -> Result<()> {
-        if !self.keep && self.data.exists() {
-            std::fs::remove_dir_all(&self.data).context("cannot remove a data directory")?;
-        }
-        self.accounts.clear();
-        self.data = self.work.join(format!("data-{}", plan.number));
-        self.config = match plan.max_bytes {
-            None => None,
-            Some(max_bytes) => {
-                let path = self.work.join("ingestry.toml");
-                std::fs::write(&path, round::config(max_bytes))?;
-                Some(path)
-            }
-        };
-        Ok(())
-    }
-
-    /// Asks the oracle.
-    fn check(&mut self, when: &str) -> Result<BTreeMap<Id, u64>, Failure> {
-        let found = self.program.search(&self.data).with_context(|| when.to_owned())?;
-        if !found.notes.is_empty() {
-            println!("crash: a search {when} says: {}", found.notes);
-        }
-        let verdict = oracle::judge(&self.accounts, &found.lines);
-        if !verdict.violations.is_empty() {
-            let when = format!("{when}, in {}", self.data.display());
-            return Err(Failure::Violations { when, violations: verdict.violations });
-        }
-        for (id, account) in &mut self.accounts {
-            account.found_before = verdict.found.get(id).copied().unwrap_or(0);
-        }
-        Ok(verdict.found)
-    }
-
-    /// The directory that was left opens, holds the same, and is closed in order.
-    fn last_start(&mut self) -> Result<(), Failure> {
-        let (ports, output) = (self.work.join("ports.json"), self.output());
-        let site = Site {
-            data: &self.data,
-            config: self.config.as_deref(),
-            ports: &ports,
-            output: &output,
-        };
-        let mut gateway = self.program.start(&site)?;
-        gateway.ready().context("the last start")?;
-        self.check("while the gateway runs after the last round")?;
-        let status = gateway.stop().context("the orderly stop")?;
-        if status.code() != Some(0) {
-            bail_with_output(&output, &format!("the orderly stop ended with {status}"))?;
-        }
-        self.check("after the orderly stop")?;
-        self.look_for_panics()?;
-        Ok(())
-    }
-
-    fn output(&self) -> PathBuf {
-        self.work.join("gateway.txt")
-    }
-
-    /// A thread may panic and the program go on.
-    fn look_for_panics(&self) -> Result<()> {
-        let text = std::fs::read(self.output()).context("cannot read what the gateway printed")?;
-        if String::from_utf8_lossy(&text).contains("panicked at") {
-            bail_with_output(&self.output(), "the gateway panicked")?;
-        }
-        Ok(())
-    }
-}
-
-/// An error, with the end of what the gateway printed.
-fn bail_with_output(output: &Path, what: &str) -> Result<()> {
-    let text = std::fs::read(output).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
-    bail!("{what}; it printed last:\n{}", last.join("\n"))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::oracle::Violation;
     use super::*;
 
     fn violated() -> Result<(), Failure> {

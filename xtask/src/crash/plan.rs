@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Connections of a client that fit into one round.
 const MOST_CONNECTIONS: u32 = 100;
-/// Lines of one client in one round.
-const MOST_LINES: u64 = 6_000;
+/// Lines of one client in one round, and in a directory with a limit.
+const MOST_LINES: u64 = 10_000;
+const MOST_LINES_LIMITED: u64 = 3_000;
 /// What a line takes in the log, with a share of its record's header: more than it really does.
 const STORED_LINE: u64 = 128;
 
@@ -112,16 +113,19 @@ impl Planner {
             2..=4 => Aim::EndOfFile { count: self.rng.within(1, 12) as u32, latest: length },
             _ => Aim::Instant(length.mul_f64(self.rng.within(0, 1_000_000) as f64 / 1e6)),
         };
+        let mut fresh = self.rounds == 1 || self.rng.one_in(3);
+        if fresh {
+            let limits = [None, Some(4 * MIB), Some(4 * MIB), Some(16 * MIB)];
+            self.max_bytes = limits.get(self.rng.within(0, 3) as usize).copied().flatten();
+        }
         let clients = match aim {
             Aim::StartUp(_) => Vec::new(),
             _ => self.clients(length),
         };
         let connections = clients.iter().flatten();
         let lines: u64 = connections.flat_map(|one| &one.bursts).map(|burst| burst.lines).sum();
-        let fresh = self.rounds == 1 || self.rng.one_in(3) || !self.has_room_for(lines);
+        fresh |= !self.has_room_for(lines);
         if fresh {
-            let limits = [None, Some(8 * MIB), Some(16 * MIB)];
-            self.max_bytes = limits.get(self.rng.within(0, 2) as usize).copied().flatten();
             self.lines = 0;
         }
         self.lines += lines;
@@ -142,18 +146,20 @@ impl Planner {
     /// Connections until the pauses between their bursts fill the round.
     fn client(&mut self, length: Duration, number: &mut u32) -> Vec<Connection> {
         let mut connections = Vec::new();
-        let (mut filled, mut left) = (Duration::ZERO, MOST_LINES);
+        let most = if self.max_bytes.is_some() { MOST_LINES_LIMITED } else { MOST_LINES };
+        let (mut filled, mut left) = (Duration::ZERO, most);
         // Some send without a pause worth speaking of, most do not.
         let longest = if self.rng.one_in(4) { 2 } else { 40 };
         while filled < length && left > 0 && (connections.len() as u32) < MOST_CONNECTIONS {
             *number += 1;
-            let bursts = (0..self.rng.within(1, 6)).map(|_| Burst {
-                pause: self.rng.millis(0, longest),
-                lines: self.rng.of_any_size(12).min(left),
-            });
-            let bursts: Vec<_> = bursts.collect();
-            filled += bursts.iter().map(|burst| burst.pause).sum::<Duration>();
-            left = left.saturating_sub(bursts.iter().map(|burst| burst.lines).sum());
+            let mut bursts = Vec::new();
+            for _ in 0..self.rng.within(1, 6) {
+                let pause = self.rng.millis(0, longest);
+                let lines = self.rng.of_any_size(12).min(left);
+                bursts.push(Burst { pause, lines });
+                filled += pause;
+                left -= lines;
+            }
             connections.push(Connection { number: *number, bursts });
         }
         connections
@@ -220,7 +226,7 @@ mod tests {
             assert_eq!(round.max_bytes, limit, "a limit changes with the directory only");
             let bursts = round.clients.iter().flatten().flat_map(|one| &one.bursts);
             lines += bursts.map(|burst| burst.lines).sum::<u64>();
-            assert!(limit.is_none_or(|limit| lines * STORED_LINE <= limit * 3 / 4), "{lines}");
+            assert!(limit.is_none_or(|limit| lines * STORED_LINE <= limit / 2), "{lines}");
         }
     }
 }

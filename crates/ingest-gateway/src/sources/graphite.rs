@@ -125,13 +125,21 @@ impl One {
         let counters = Arc::clone(&self.cx.counters);
         counters.connections_total.add(1);
         counters.connections_open.add(1);
+        // Whatever ends this connection without an answer, a kill of the process included, is to be
+        // seen as a reset: an end of file says that everything is durable.
+        let _ = stream.set_zero_linger();
         let mut connection = Connection::new(stream, options);
         let end = match self.receive(&mut connection).await {
             Ok(()) => self.settle().await,
             Err(end) => end,
         };
         match end {
+            End::Durable if !connection.at_eof() => {
+                // The gateway stops, and the client has not ended: more may be on its way.
+                tracing::debug!(peer = %self.peer, "A connection is reset by the stop.");
+            }
             End::Durable => {
+                let _ = rustix::net::sockopt::set_socket_linger(connection.stream(), None);
                 if let Err(error) = connection.close_after_eof().await {
                     tracing::debug!(peer = %self.peer, %error, "A client did not wait for the end.");
                 }
@@ -146,8 +154,6 @@ impl One {
                     source = %counters.name, peer = %self.peer, %error,
                     "A connection is reset: the log does not take what it sends."
                 );
-                // No end of file: that would say that everything is durable.
-                let _ = connection.stream().set_zero_linger();
             }
         }
         counters.connections_open.sub(1);
@@ -167,13 +173,14 @@ impl One {
                     // The socket is empty.
                     Err(_) => return self.finish(connection).await,
                 },
+                None if *stopping.borrow() => {
+                    deadline = Some(Instant::now() + LAST_READS);
+                    continue;
+                }
                 None => tokio::select! {
                     biased;
                     read = read_or_idle(connection, max, self.config.idle_timeout) => read,
-                    _ = stopping.wait_for(|stop| *stop) => {
-                        deadline = Some(Instant::now() + LAST_READS);
-                        continue;
-                    }
+                    _ = stopping.wait_for(|stop| *stop) => continue,
                 },
             };
             match read.map_err(End::Broken)? {

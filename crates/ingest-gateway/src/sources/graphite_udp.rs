@@ -8,7 +8,7 @@ use graphite_proto::{Datagrams, Event, Options, decode_datagram};
 use ingest_entry::{Source as Address, TagId};
 use ingest_mux::Batch;
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{Context, graphite_time, kernel_drops, unix_nanos};
 use crate::config::GraphiteUdpSource;
@@ -21,6 +21,8 @@ const AT_ONCE: usize = 64;
 const GRANT: u64 = 128 * 1024;
 /// When the gateway stops, the socket is read until it is empty, this long at most.
 const LAST_READS: Duration = Duration::from_secs(1);
+/// What counts as an empty socket then.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// Receives until the gateway stops.
 pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: TagId, cx: Context) {
@@ -55,10 +57,11 @@ pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: Tag
     let until = Instant::now() + LAST_READS;
     while Instant::now() < until {
         let mut step = receiver.step();
-        let received =
-            datagrams.receive_ready(AT_ONCE, &mut |datagram, peer| step.take(datagram, peer));
+        let mut sink = |datagram: &[u8], peer| step.take(datagram, peer);
+        // Through the runtime, which may not have heard yet that something is there.
+        let received = timeout(QUIET, datagrams.receive(AT_ONCE, &mut sink)).await;
         step.finish();
-        if !matches!(received, Ok(count) if count > 0) {
+        if !matches!(received, Ok(Ok(count)) if count > 0) {
             break;
         }
     }

@@ -166,11 +166,11 @@ fn a_client_that_never_pauses_does_not_hold_a_stop_up() {
             stream.write_all(block.as_bytes())?;
         }
     });
-    until("the flood", || (library.totals("graphite").accepted_items > 10_000).then_some(()));
+    until("the flood", || (library.totals("graphite").accepted_items > 100_000).then_some(()));
     let begin = Instant::now();
     let report = library.stop(Duration::from_secs(20));
     // What has arrived is read for one second at most.
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
     assert!(client.join().unwrap().is_err());
     assert_eq!(report.close.not_accepted, 0);
 }
@@ -178,11 +178,14 @@ fn a_client_that_never_pauses_does_not_hold_a_stop_up() {
 #[test]
 fn datagrams_that_have_arrived_are_stored_and_delivered_by_a_stop() {
     const DATAGRAMS: u64 = 50;
-    for round in 0..10 {
+    for round in 0..20 {
         let dir = tempfile::tempdir().unwrap();
-        let gate = Gate::closed();
-        gate.open();
-        let library = Library::start(dir.path(), "", Some(gate.clone()));
+        let gate = (round % 2 == 0).then(Gate::closed);
+        if let Some(gate) = &gate {
+            gate.open();
+        }
+        let out = gate.clone().map(|gate| gate as _);
+        let library = Library::start(dir.path(), "", out);
         let udp = library.address("graphite-udp");
         for n in 0..DATAGRAMS {
             send_datagram(udp, line("stop.udp.", n as usize).as_bytes());
@@ -190,9 +193,11 @@ fn datagrams_that_have_arrived_are_stored_and_delivered_by_a_stop() {
         let seen = || library.totals("graphite-udp").received_items == DATAGRAMS;
         until("the datagrams", || seen().then_some(()));
         let report = library.stop(Duration::from_secs(10));
-        assert_eq!(report.stored, DATAGRAMS, "round {round}");
-        assert_eq!(report.close.outputs[0].queued, 0, "round {round}");
-        assert_eq!(gate.count() as u64, DATAGRAMS, "round {round}");
         assert_eq!(lines(dir.path(), "stop.udp.").len() as u64, DATAGRAMS, "round {round}");
+        assert_eq!(report.stored, DATAGRAMS, "round {round}");
+        if let Some(gate) = &gate {
+            assert_eq!(report.close.outputs[0].queued, 0, "round {round}");
+            assert_eq!(gate.count() as u64, DATAGRAMS, "round {round}");
+        }
     }
 }
