@@ -45,6 +45,14 @@ xflags::xflags! {
             optional --keep dir: PathBuf
         }
 
+        /// Run the real program against peers that were not written here: nc and carbon-c-relay (a
+        /// million lines each), and a file system of 3 MiB (small-disk; mounts one, so as root).
+        /// A peer that is not installed is an error.
+        cmd interop {
+            /// Only this one (default: all).
+            optional peer: String
+        }
+
         /// Print this text. So does no command at all.
         cmd help {}
     }
@@ -109,7 +117,7 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         let help = help();
-        for command in ["tidy", "ci", "--quick", "crash", "--plant", "help"] {
+        for command in ["tidy", "ci", "--quick", "crash", "--plant", "interop", "help"] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }
     }

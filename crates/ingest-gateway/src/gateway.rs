@@ -318,6 +318,8 @@ impl Listener {
         match kind {
             SourceKind::Graphite(_) => {
                 let (listener, bound) = bind_tcp(name, listen).await?;
+                // Connections inherit it where the system does that; see `sources::graphite`.
+                let _ = rustix::net::sockopt::set_socket_linger(&listener, Some(Duration::ZERO));
                 Ok(Self::Tcp(listener, bound))
             }
             SourceKind::GraphiteUdp(config) => {

@@ -24,7 +24,7 @@ use self::program::Program;
 use self::trial::{Failure, Trial};
 use crate::flags;
 
-pub(crate) use self::program::Profile;
+pub(crate) use self::program::{Profile, build};
 
 const ROUNDS: u32 = 20;
 /// The planted bugs that the log has behind its feature `plants`.
@@ -56,7 +56,7 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     println!("crash: {rounds} rounds, seed {seed}, plant {}", plant.unwrap_or("not asked for"));
     let built = match &flags.binary {
         Some(binary) => binary.clone(),
-        None => program::build(profile, plant.is_some())?,
+        None => build(profile, plant.is_some())?,
     };
     let work = Work::new(flags.keep.as_deref())?;
     // A copy, because another build may replace the original.

@@ -1,0 +1,45 @@
+//! Peers that were not written here, against the real program. A peer that is missing is an error,
+//! never a pass.
+
+mod million;
+mod process;
+
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::flags::Interop;
+use crate::util;
+
+/// What can be asked for.
+const PEERS: [&str; 3] = ["nc", "carbon-c-relay", "small-disk"];
+
+/// Runs one of them, or all.
+pub(crate) fn run(flags: &Interop) -> Result<bool> {
+    let peers: Vec<&str> = match flags.peer.as_deref() {
+        None => PEERS.to_vec(),
+        Some(name) => match PEERS.iter().find(|peer| **peer == name) {
+            Some(peer) => vec![peer],
+            None => bail!("found {name:?}; allowed: {}", PEERS.join(", ")),
+        },
+    };
+    for peer in peers {
+        match peer {
+            "nc" => million::nc()?,
+            "carbon-c-relay" => million::carbon_c_relay()?,
+            _ => small_disk()?,
+        }
+        println!("{peer}: fine");
+    }
+    Ok(true)
+}
+
+/// The gateway on a file system of 3 MiB: the test mounts one, so it has to be root.
+fn small_disk() -> Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(util::project_root()?);
+    cargo.args(["test", "--locked", "--package", "ingest-gateway", "--features", "needs-root"]);
+    cargo.args(["--test", "small_disk", "--", "--nocapture"]);
+    ensure!(cargo.status()?.success(), "the test on a small file system failed");
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Processes that end with their owner, a gateway among them.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// How long anything may take before it counts as stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A child that is killed and reaped when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        Ok(Self(command.spawn().with_context(|| format!("cannot start {command:?}"))?))
+    }
+
+    /// Waits for its end, which has to be a success.
+    pub(crate) fn finish(mut self, what: &str) -> Result<()> {
+        until(what, || Ok(self.0.try_wait()?.is_some()))?;
+        let status = self.0.wait()?;
+        ensure!(status.success(), "{what} ended with {status}");
+        Ok(())
+    }
+
+    /// SIGTERM, and its end.
+    pub(crate) fn terminate(mut self, what: &str) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        until(what, || Ok(self.0.try_wait()?.is_some()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed, and that is all that can be wrong.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so()? {
+        ensure!(Instant::now() < deadline, "{what}: not within {} s", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// A gateway in a directory of its own.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    binary: PathBuf,
+    data: PathBuf,
+    process: Process,
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+impl Gateway {
+    pub(crate) fn start(binary: &Path, dir: &Path) -> Result<Self> {
+        let (data, ports) = (dir.join("data"), dir.join("ports.json"));
+        let mut command = Command::new(binary);
+        command.arg("run").arg("--data-dir").arg(&data).arg("--ports-file").arg(&ports);
+        command.args(["--listen", "graphite=127.0.0.1:0", "--listen", "admin=127.0.0.1:0"]);
+        let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+        until("the gateway accepts", || Ok(ports.exists()))?;
+        let addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
+        Ok(Self { binary: binary.to_owned(), data, process, addresses })
+    }
+
+    pub(crate) fn address(&self, name: &str) -> Result<SocketAddr> {
+        self.addresses.get(name).copied().with_context(|| format!("no address of {name}"))
+    }
+
+    /// Every stored line, as it was sent.
+    pub(crate) fn search(&self) -> Result<Vec<String>> {
+        let mut command = Command::new(&self.binary);
+        command.arg("search").arg("--data-dir").arg(&self.data);
+        let output = command.args(["--tag", "graphite", "--format", "raw"]).output()?;
+        ensure!(output.status.success(), "`ingestry search` ended with {}", output.status);
+        Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+    }
+
+    /// The status page.
+    pub(crate) fn status(&self) -> Result<serde_json::Value> {
+        let mut stream = TcpStream::connect(self.address("admin")?)?;
+        stream
+            .write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let Some((_, body)) = answer.split_once("\r\n\r\n") else { bail!("no answer: {answer}") };
+        serde_json::from_str(body).with_context(|| format!("the status is no JSON: {body}"))
+    }
+
+    /// Stops it in order.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.process.terminate("the gateway stops")
+    }
+}
