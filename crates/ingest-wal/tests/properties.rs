@@ -22,8 +22,6 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::TempDir;
 
-const FIRST_SEGMENT: &str = "seg-0000000000000001-00000001.log";
-
 /// What is done to the log.
 #[derive(Clone, Debug)]
 enum Op {
@@ -37,16 +35,35 @@ enum Op {
     Move(u8),
     /// Ends in order and opens again.
     Reopen,
-    /// Goes on with a copy of the directory. `settle`: nothing is in flight.
-    Kill { settle: bool, damage: Option<Damage> },
+    /// Goes on with a copy of the directory, of which each damage hits another file.
+    Kill { end: End, damages: Vec<Damage> },
 }
 
-/// What happens to one file of the copy.
+/// How far the log had come when its directory was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Records may be in flight.
+    Busy,
+    /// Nothing is in flight.
+    Settled,
+    /// It was closed.
+    Closed,
+}
+
+/// What happens to a file of the copy.
 #[derive(Clone, Debug)]
 struct Damage {
     file: Index,
-    at: Index,
+    at: Place,
     how: How,
+}
+
+/// Where in a file.
+#[derive(Clone, Debug)]
+enum Place {
+    Any(Index),
+    FromStart(usize),
+    FromEnd(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +82,20 @@ fn op() -> impl Strategy<Value = Op> {
     let append = (prop::collection::vec(record, 1..12), level)
         .prop_map(|(records, level)| Op::Append { records, level });
     let how = prop_oneof![3 => (0u8..8).prop_map(How::Flip), 1 => Just(How::Cut)];
-    let damage =
-        (any::<Index>(), any::<Index>(), how).prop_map(|(file, at, how)| Damage { file, at, how });
-    let kill = (any::<bool>(), prop::option::weighted(0.7, damage))
-        .prop_map(|(settle, damage)| Op::Kill { settle, damage });
+    // Most of what holds the log together stands at the ends of its files.
+    let place = prop_oneof![
+        any::<Index>().prop_map(Place::Any),
+        (0usize..300).prop_map(Place::FromStart),
+        (1usize..300).prop_map(Place::FromEnd),
+    ];
+    let damage = (any::<Index>(), place, how).prop_map(|(file, at, how)| Damage { file, at, how });
+    let damages = prop_oneof![
+        3 => Just(Vec::new()),
+        5 => prop::collection::vec(damage.clone(), 1),
+        2 => prop::collection::vec(damage, 2),
+    ];
+    let end = prop_oneof![Just(End::Busy), Just(End::Settled), Just(End::Closed)];
+    let kill = (end, damages).prop_map(|(end, damages)| Op::Kill { end, damages });
     prop_oneof![
         8 => append,
         1 => Just(Op::Define),
@@ -114,6 +141,10 @@ fn name_body(names: impl IntoIterator<Item = u16>) -> Vec<u8> {
 impl Catalog for User {
     fn preamble(&self) -> Vec<u8> {
         name_body(self.names.lock().unwrap().iter().copied())
+    }
+
+    fn definitions(&self) -> Vec<u8> {
+        self.preamble()
     }
 
     fn restore(&self, preamble: &[u8]) {
@@ -168,8 +199,10 @@ struct Model {
     low: Lsn,
     kept_low: Lsn,
     passed: Lsn,
-    /// A file was cut.
-    cut: bool,
+    /// Of a kill: what was accepted may be gone without a trace.
+    untraced: bool,
+    /// A snapshot was damaged: damage that only it knew is counted once more when it is met again.
+    forgotten: bool,
 }
 
 impl Model {
@@ -198,12 +231,14 @@ impl Model {
             let settled = given.fate.is_some() && given.fate != Some(Fate::Held);
             assert!(!settled || given.fate == fate, "{lsn}: {missing:?}, {given:?}");
             if given.accepted && given.fate != fate {
-                assert_ne!(missing.cause, MissingCause::Void, "{lsn} was accepted");
+                let void = missing.cause == MissingCause::Void;
+                assert!(!void || self.untraced, "{lsn} was accepted: {missing:?}");
                 lost.insert(given.first);
             }
             given.fate = fate;
         }
-        if missing.cause != MissingCause::Void {
+        // What a damaged header seemed to say may be more than there was; damage is what there was.
+        if missing.cause == MissingCause::Damaged {
             assert_eq!(known, missing.count(), "{missing:?} was never given");
         }
     }
@@ -220,8 +255,10 @@ impl Model {
 
     /// Entries that the log has to count as accepted.
     fn accepted(&self) -> u64 {
-        let damaged = Fate::Missing(MissingCause::Damaged);
-        let counted = [Fate::Held, damaged, Fate::Expired];
+        self.count(&[Fate::Held, Fate::Missing(MissingCause::Damaged), Fate::Expired])
+    }
+
+    fn count(&self, counted: &[Fate]) -> u64 {
         let fates = self.given.values().filter_map(|given| given.fate);
         fates.filter(|fate| counted.contains(fate)).count() as u64
     }
@@ -240,7 +277,7 @@ impl Run {
         let model = Model { low: 1, kept_low: 1, passed: 1, ..Model::default() };
         let dir = tempfile::tempdir().unwrap();
         let mut run = Self { setting, dir, log: None, user: Arc::default(), model };
-        run.open(None);
+        run.open(false);
         // The consumer's place is in both files before anything relies on it.
         run.log().snapshot().unwrap();
         run.log().snapshot().unwrap();
@@ -251,7 +288,7 @@ impl Run {
         self.log.as_ref().unwrap()
     }
 
-    fn open(&mut self, damage: Option<&str>) {
+    fn open(&mut self, damaged: bool) {
         self.user = Arc::default();
         let user = Arc::clone(&self.user) as Arc<dyn Catalog>;
         let log = Log::open(self.dir.path(), self.setting.options(), user).unwrap();
@@ -259,7 +296,7 @@ impl Run {
         let low = kept.unwrap_or(1);
         *self.user.low.lock().unwrap() = Some(low);
         assert!(low <= self.model.low, "a consumer is never ahead of itself");
-        if damage.is_none() && !log.recovery().new {
+        if !damaged && !log.recovery().new {
             assert!(low >= self.model.kept_low, "what a snapshot kept is kept");
         }
         let highest = self.model.given.iter().rev().find(|(_, given)| given.accepted);
@@ -345,17 +382,12 @@ impl Run {
             match item {
                 Item::Record(record) => self.model.held(&record),
                 Item::Missing(missing) => self.model.missing(&missing, &mut lost),
-                // A segment that is gone may have had gaps, and they are still known.
                 Item::Expired(range) => {
-                    let within = |missing: Missing| {
-                        let range =
-                            missing.range.start.max(range.start)..missing.range.end.min(range.end);
-                        Missing { range, ..missing }
+                    // Gaps that are known are said, though their segment is gone.
+                    let apart = |gap: &Missing| {
+                        gap.range.end <= range.start || range.end <= gap.range.start
                     };
-                    let gaps = log.missing().into_iter().map(within);
-                    for gap in gaps.filter(|gap| !gap.range.is_empty()) {
-                        self.model.missing(&gap, &mut lost);
-                    }
+                    assert!(log.missing().iter().all(apart), "{range:?}: {:?}", log.missing());
                     self.model.expired(range);
                 }
                 other => panic!("{other:?}"),
@@ -367,6 +399,10 @@ impl Run {
         let status = log.status();
         assert_eq!(status.accepted, self.model.accepted(), "{status:?}");
         assert_eq!(status.accepted, end - 1 - status.void - status.unwitnessed);
+        let damaged = Fate::Missing(MissingCause::Damaged);
+        if !self.model.forgotten {
+            assert_eq!(status.damaged, self.model.count(&[damaged]), "{status:?}");
+        }
         assert!(status.used_bytes <= status.limits.max_bytes);
     }
 
@@ -402,36 +438,44 @@ impl Run {
                 let ended = self.log.take().unwrap().close();
                 assert_eq!(ended, Default::default());
                 self.model.kept_low = self.model.low;
-                self.open(None);
+                self.open(false);
                 assert!(self.log().recovery().clean);
                 assert_eq!(self.log().recovery().next, next);
                 assert_eq!(*self.user.names.lock().unwrap(), self.model.names);
                 self.verify(0);
             }
-            Op::Kill { settle, damage } => {
-                if *settle {
+            Op::Kill { end, damages } => {
+                if *end != End::Busy {
                     self.verify(0);
+                }
+                if *end == End::Closed {
+                    let ended = self.log.take().unwrap().close();
+                    assert_eq!(ended, Default::default());
+                    self.model.kept_low = self.model.low;
                 }
                 let copy = killed_copy(self.dir.path());
                 drop(self.log.take());
                 self.dir = copy;
-                let hit = damage.as_ref().map(|damage| damage.inflict(self.dir.path()));
-                self.open(hit.as_deref());
+                let mut left = files(self.dir.path());
+                let mut hit = Vec::new();
+                for damage in damages {
+                    let path = left.remove(damage.file.index(left.len()));
+                    damage.inflict(&path);
+                    hit.push(path.file_name().unwrap().to_string_lossy().into_owned());
+                }
+                let cut = damages.iter().any(|damage| matches!(damage.how, How::Cut));
+                // Of a last record, only LOCK and a damaged header may know, or, after a cut, LOCK.
+                self.model.untraced = damages.len() > 1 && hit.iter().any(|name| name == "LOCK");
+                self.model.forgotten |= hit.iter().any(|name| name.starts_with("cursor"));
+                self.open(!damages.is_empty());
                 // A flipped byte costs one record; nothing else costs any.
-                let loss = match damage {
-                    None => 0,
-                    Some(Damage { how: How::Flip(_), .. }) => 1,
-                    Some(Damage { how: How::Cut, .. }) => usize::MAX,
-                };
-                self.verify(loss);
-                // Names stand twice until the directory's first segment goes, and once after that.
-                self.model.cut |= loss > 1;
-                let twice = !self.model.cut && self.dir.path().join(FIRST_SEGMENT).exists();
-                let whole = loss == 0 || (loss == 1 && twice);
-                if whole {
-                    assert_eq!(*self.user.names.lock().unwrap(), self.model.names);
-                } else {
+                self.verify(if cut { usize::MAX } else { damages.len() });
+                self.model.untraced = false;
+                // Names stand twice in every segment.
+                if cut {
                     self.model.names = self.user.names.lock().unwrap().clone();
+                } else {
+                    assert_eq!(*self.user.names.lock().unwrap(), self.model.names, "{hit:?}");
                 }
             }
         }
@@ -459,21 +503,19 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 impl Damage {
-    /// Damages one file; says which and where.
-    fn inflict(&self, dir: &Path) -> String {
-        let files = files(dir);
-        let path = self.file.get(&files);
+    fn inflict(&self, path: &Path) {
         let mut bytes = fs::read(path).unwrap();
-        if bytes.is_empty() {
-            return String::new();
-        }
-        let at = self.at.index(bytes.len());
+        let Some(last) = bytes.len().checked_sub(1) else { return };
+        let at = match &self.at {
+            Place::Any(at) => at.index(bytes.len()),
+            Place::FromStart(at) => (*at).min(last),
+            Place::FromEnd(at) => bytes.len().saturating_sub(*at),
+        };
         match self.how {
             How::Flip(bit) => bytes[at] ^= 1 << bit,
             How::Cut => bytes.truncate(at),
         }
         fs::write(path, bytes).unwrap();
-        format!("{} at {at}", path.file_name().unwrap().to_string_lossy())
     }
 }
 

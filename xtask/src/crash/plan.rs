@@ -57,6 +57,8 @@ pub(crate) enum Aim {
     Instant(Duration),
     /// As soon as some client has seen that many ends of file, or at the end of the plan.
     EndOfFile { count: u32, latest: Duration },
+    /// As soon as that many segments were begun, or at the end of the plan.
+    Rotation { count: u32, latest: Duration },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,12 +110,15 @@ impl Planner {
         } else {
             self.rng.millis(150, 500)
         };
-        let aim = match self.rng.within(0, 9) {
-            0 | 1 => Aim::StartUp(self.rng.within(0, 999) as u32),
-            2..=4 => Aim::EndOfFile { count: self.rng.within(1, 12) as u32, latest: length },
+        let aim = match self.rng.within(0, 11) {
+            0..=2 => Aim::StartUp(self.rng.within(0, 999) as u32),
+            3..=4 => Aim::EndOfFile { count: self.rng.within(1, 12) as u32, latest: length },
+            5..=6 => Aim::Rotation { count: self.rng.within(1, 3) as u32, latest: length },
             _ => Aim::Instant(length.mul_f64(self.rng.within(0, 1_000_000) as f64 / 1e6)),
         };
-        let mut fresh = self.rounds == 1 || self.rng.one_in(3);
+        // What a start has to recover is the point of cutting it short.
+        let one_in = if matches!(aim, Aim::StartUp(_)) { 6 } else { 3 };
+        let mut fresh = self.rounds == 1 || self.rng.one_in(one_in);
         if fresh {
             let limits = [None, Some(4 * MIB), Some(4 * MIB), Some(16 * MIB)];
             self.max_bytes = limits.get(self.rng.within(0, 3) as usize).copied().flatten();
@@ -198,13 +203,14 @@ mod tests {
         let rounds = rounds(1, 200);
         assert!(rounds[0].fresh);
         let fresh = rounds.iter().filter(|round| round.fresh).count();
-        assert!((50..150).contains(&fresh), "{fresh}");
+        assert!((30..150).contains(&fresh), "{fresh}");
         let limits: BTreeSet<_> = rounds.iter().map(|round| round.max_bytes).collect();
         assert_eq!(limits.len(), 3);
-        let start_ups = rounds.iter().filter(|r| matches!(r.aim, Aim::StartUp(_))).count();
-        assert!((20..80).contains(&start_ups), "{start_ups}");
-        let aimed = rounds.iter().filter(|r| matches!(r.aim, Aim::EndOfFile { .. })).count();
-        assert!((30..100).contains(&aimed), "{aimed}");
+        let count = |is: fn(&Aim) -> bool| rounds.iter().filter(|round| is(&round.aim)).count();
+        assert!((30..70).contains(&count(|aim| matches!(aim, Aim::StartUp(_)))));
+        assert!((15..55).contains(&count(|aim| matches!(aim, Aim::EndOfFile { .. }))));
+        assert!((15..55).contains(&count(|aim| matches!(aim, Aim::Rotation { .. }))));
+        assert!((50..120).contains(&count(|aim| matches!(aim, Aim::Instant(_)))));
         for round in &rounds {
             let clients = round.clients.len();
             match round.aim {

@@ -12,6 +12,8 @@ use super::client::{self, Contact, Outcome};
 use super::plan::{self, Aim};
 use super::program::{Program, Site};
 
+/// How often the directory is looked at for a rotation.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// What a start takes, until one was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(30);
 
@@ -45,7 +47,7 @@ impl<'a> Player<'a> {
         if let Aim::StartUp(thousandths) = plan.aim {
             let until = gateway.started() + self.start_up * thousandths / 1000;
             let (_alive, nothing) = channel();
-            wait_for(0, until, &nothing);
+            wait_for(u32::MAX, until, &nothing);
             let (killed, killed_at) = (Instant::now(), SystemTime::now());
             let ended_by_itself = gateway.kill()?;
             let ready = site.ports.exists();
@@ -53,6 +55,7 @@ impl<'a> Player<'a> {
         }
         let (address, took) = gateway.ready()?;
         self.start_up = took;
+        let before = segments(site.data)?;
         let (ends_of_file, seen) = channel();
         let mut alive = Vec::new();
         let mut clients = Vec::new();
@@ -68,6 +71,13 @@ impl<'a> Player<'a> {
         match plan.aim {
             Aim::EndOfFile { count, latest } => wait_for(count, start + latest, &seen),
             Aim::Instant(after) => wait_for(u32::MAX, start + after, &seen),
+            Aim::Rotation { count, latest } => {
+                let target = before + count as usize;
+                let until = start + latest;
+                while Instant::now() < until && segments(site.data)? < target {
+                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), &seen);
+                }
+            }
             Aim::StartUp(_) => {}
         }
         let (killed, killed_at) = (Instant::now(), SystemTime::now());
@@ -82,7 +92,7 @@ impl<'a> Player<'a> {
     }
 }
 
-/// Until there were `count` words (0: as many as come), or the instant has come.
+/// Until there were `count` words or the instant has come.
 fn wait_for(count: u32, until: Instant, words: &Receiver<()>) {
     let mut left = count;
     loop {
@@ -107,6 +117,15 @@ pub(crate) fn config(max_bytes: u64) -> String {
 fn epoch(name: &str) -> Option<&str> {
     let (_first, epoch) = name.strip_prefix("seg-")?.strip_suffix(".log")?.split_once('-')?;
     Some(epoch)
+}
+
+/// How many segments there are.
+fn segments(data: &Path) -> Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(data).context("cannot list the data directory")? {
+        count += usize::from(entry?.file_name().to_str().and_then(epoch).is_some());
+    }
+    Ok(count)
 }
 
 /// What the files of the log tell about the instant of the kill.
