@@ -56,7 +56,7 @@ fn endless(address: SocketAddr) -> io::Result<()> {
     for n in 0.. {
         stream.write_all((line("stop.endless.", n) + "\n").as_bytes())?;
         if n % 10 == 0 {
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1)); // tidy: sleep the pace of a client
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return seen;
         }
         assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(PAUSE); // tidy: sleep between two looks
     }
 }
 
