@@ -246,7 +246,8 @@ impl Recoverer<'_> {
                     damaged: seal.damaged_total,
                 });
                 clean_next = (last && seal.clean).then_some(seal.next);
-                if !had_snapshot {
+                // An older snapshot, or none, does not know what a later epoch began with.
+                if segment.name.epoch > snapshot.epoch {
                     missing.know(&self.announced(segment)?);
                 }
                 Known {

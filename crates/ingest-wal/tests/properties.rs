@@ -464,6 +464,10 @@ impl Run {
                 drop(self.log.take());
                 self.dir = copy;
                 let mut left = files(self.dir.path());
+                if *end == End::Closed {
+                    // The older snapshot may be of an earlier run, and not know its void.
+                    left.retain(|path| !is_cursor(path));
+                }
                 let mut hit = Vec::new();
                 for damage in damages {
                     let path = left.remove(damage.file.index(left.len()));

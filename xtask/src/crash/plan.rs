@@ -120,8 +120,11 @@ impl Planner {
         let one_in = if matches!(aim, Aim::StartUp(_)) { 6 } else { 3 };
         let mut fresh = self.rounds == 1 || self.rng.one_in(one_in);
         if fresh {
-            let limits = [None, Some(4 * MIB), Some(4 * MIB), Some(16 * MIB)];
-            self.max_bytes = limits.get(self.rng.within(0, 3) as usize).copied().flatten();
+            self.max_bytes = match self.rng.within(0, 5) {
+                0 => None,
+                1..=3 => Some(4 * MIB),
+                _ => Some(16 * MIB),
+            };
         }
         let clients = match aim {
             Aim::StartUp(_) => Vec::new(),
