@@ -14,6 +14,7 @@ use crate::catalog::Tally;
 use crate::error::Refused;
 use crate::format::{Kind, LockFile, Missing, RecordHeader, SYNCED_AT, VoidBody, stride};
 use crate::fs::write_all_at;
+use crate::missing::Totals;
 use crate::plant::Plant;
 use crate::shared::{Chore, Counters, Shared, lock};
 use crate::status::Health;
@@ -141,10 +142,12 @@ impl Committer {
 
     /// Begins this run's first segment; done before anything is accepted.
     pub(crate) fn begin(&mut self) -> io::Result<()> {
-        let void = if self.announce.is_empty() {
+        // The totals in front of every segment: should all before it be removed, and every
+        // snapshot be lost, the account still holds.
+        let totals = lock(&self.shared.missing).totals();
+        let void = if self.announce.is_empty() && totals == Totals::default() {
             None
         } else {
-            let totals = lock(&self.shared.missing).totals();
             Some(VoidBody {
                 void_total: totals.void,
                 unwitnessed_total: totals.unwitnessed,

@@ -196,7 +196,8 @@ impl Recoverer<'_> {
         other_bytes: u64,
     ) -> io::Result<Plan> {
         let mut report = Recovery {
-            new: opened.is_empty() && snapshot.is_none(),
+            // A LOCK that says how far it was is a log whose files somebody took away.
+            new: opened.is_empty() && snapshot.is_none() && lock_synced.unwrap_or(0) == 0,
             snapshot: snapshot.is_some(),
             ..Recovery::default()
         };

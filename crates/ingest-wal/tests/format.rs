@@ -1123,6 +1123,29 @@ fn totals_outlive_the_snapshots() {
     }
 }
 
+/// The newest snapshot is damaged, the one before it is of an earlier run: what that run passed over
+/// is counted once.
+#[test]
+fn an_older_snapshot_does_not_count_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, user) = open(scratch.path(), NEVER);
+    *user.cursors.lock().unwrap() = Some(Vec::new());
+    accept(&log, ONE, 1);
+    log.snapshot().unwrap();
+    let dir = killed(log, scratch.path());
+    let (log, _) = open(dir.path(), NEVER);
+    assert_eq!(log.close(), Default::default());
+    for name in ["cursor-0", "cursor-1"] {
+        let hit = tempfile::tempdir().unwrap();
+        copy(dir.path(), hit.path());
+        flip(&hit.path().join(name), 50, 0);
+        let (log, _) = open(hit.path(), NEVER);
+        assert!(log.recovery().snapshot && log.recovery().clean);
+        let status = log.status();
+        assert_eq!((log.recovery().next, status.accepted, status.void), (STEP, 1, STEP - 2));
+    }
+}
+
 /// Any bit of a segment's front may be wrong, and no other segment be there: the names come back,
 /// from the preamble or as definitions.
 #[test]

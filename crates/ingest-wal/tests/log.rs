@@ -354,6 +354,43 @@ fn a_full_log_blocks_and_goes_on_when_a_consumer_does() {
 }
 
 #[test]
+fn the_account_holds_when_only_the_last_segment_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    accept(&log, b"one");
+    let copy = killed_copy(dir.path());
+    drop(log);
+    let log = open(copy.path());
+    accept(&log, b"two");
+    drop(log);
+    let log = open(copy.path());
+    accept(&log, b"three");
+    drop(log);
+    let mut older = segments(copy.path());
+    older.pop();
+    let gone = older.into_iter().chain(["cursor-0", "cursor-1"].map(|name| copy.path().join(name)));
+    gone.for_each(|path| fs::remove_file(path).unwrap());
+    let log = open(copy.path());
+    assert_eq!((log.status().accepted, read(&log, log.oldest()).0.len()), (3, 1));
+}
+
+#[test]
+fn numbers_go_on_above_what_lock_alone_remembers() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let last = accept(&log, b"one");
+    let copy = killed_copy(dir.path());
+    drop(log);
+    for entry in fs::read_dir(copy.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("LOCK") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    assert!(accept(&open(copy.path()), b"next") > last);
+}
+
+#[test]
 fn a_second_process_is_refused_by_pid() {
     let dir = tempfile::tempdir().unwrap();
     let _log = open(dir.path());

@@ -206,6 +206,8 @@ struct Model {
     passed: Lsn,
     /// Of a kill: what was accepted may be gone without a trace.
     untraced: bool,
+    /// A file was cut: its void records may be gone.
+    cut: bool,
     /// A snapshot was damaged: damage that only it knew is counted once more when it is met again.
     forgotten: bool,
 }
@@ -464,21 +466,18 @@ impl Run {
                 drop(self.log.take());
                 self.dir = copy;
                 let mut left = files(self.dir.path());
-                if *end == End::Closed {
-                    // The older snapshot may be of an earlier run, and not know its void.
-                    left.retain(|path| !is_cursor(path));
-                }
                 let mut hit = Vec::new();
                 for damage in damages {
                     let path = left.remove(damage.file.index(left.len()));
-                    if self.setting.forget && is_cursor(&path) {
-                        // Where segments are removed, totals are sure in snapshots alone.
+                    if (self.setting.forget || self.model.cut) && is_cursor(&path) {
+                        // Where segments are gone, totals and gaps are sure in snapshots alone.
                         left.retain(|path| !is_cursor(path));
                     }
                     damage.inflict(&path);
                     hit.push(path.file_name().unwrap().to_string_lossy().into_owned());
                 }
                 let cut = damages.iter().any(|damage| matches!(damage.how, How::Cut));
+                self.model.cut |= cut;
                 // Of a last record, only LOCK and a damaged header may know, or, after a cut, LOCK.
                 self.model.untraced = damages.len() > 1 && hit.iter().any(|name| name == "LOCK");
                 self.model.forgotten |= hit.iter().any(|name| name.starts_with("cursor"));
