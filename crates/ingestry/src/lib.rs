@@ -9,6 +9,7 @@
 //! | `wal` | `wal` | `ingest-wal` | off |
 //! | `store` | `store` | `ingest-store` | off |
 //! | `mux` | `mux` | `ingest-mux` | off |
+//! | `wire` | `wire` | `ingest-wire` | off |
 //! | `gateway` | `gateway` | `ingest-gateway` | off |
 //!
 //! # Tour
@@ -22,11 +23,12 @@
 //! | look into a log's directory beside the process that writes it | `wal::Directory` |
 //! | search what a log keeps, or follow it | `store::Store` |
 //! | send entries to one or many destinations at least once, each at its pace | `mux::Muxer`, `mux::Destination` |
+//! | speak the Gravwell ingest protocol, as an ingester or as an indexer | `wire::connect`, `wire::Acceptor` |
 //! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
 //! | run it as a program | the binary `ingestry` of `ingest-gateway` |
 //!
-//! They stack: `entry`, `wal` and `graphite` know none of the others; `store` and `mux` stand on
-//! `entry` and `wal`; `gateway` stands on all. Taking one never brings a crate above it.
+//! They stack: `entry`, `wal` and `graphite` know none of the others; `wire` stands on `entry`;
+//! `store` and `mux` stand on `entry` and `wal`; `gateway` stands on all but `wire`, as yet. Taking one never brings a crate above it.
 
 #[cfg(feature = "graphite")]
 pub use graphite_proto as graphite;
@@ -40,6 +42,8 @@ pub use ingest_mux as mux;
 pub use ingest_store as store;
 #[cfg(feature = "wal")]
 pub use ingest_wal as wal;
+#[cfg(feature = "wire")]
+pub use ingest_wire as wire;
 
 /// The examples of the documents are compiled and run with the tests.
 #[cfg(doctest)]

@@ -1,0 +1,10 @@
+//! The client's shell: [`Connector`] and [`Connection`].
+
+mod connection;
+mod connector;
+mod error;
+mod task;
+
+pub use connection::{Closed, Connection, Counters, Returned, connect};
+pub use connector::Connector;
+pub use error::ClientError;

@@ -1,0 +1,9 @@
+//! The server's shell: [`Acceptor`] and [`Session`].
+
+mod acceptor;
+mod error;
+mod session;
+
+pub use acceptor::{Acceptor, NumberTags};
+pub use error::ServerError;
+pub use session::{Confirmer, Session, SessionEvent};
