@@ -269,10 +269,7 @@ async fn open(
     let mut builder = Muxer::builder(&config.log.dir).log(options);
     let mut names = Vec::new();
     for (name, destination) in destinations {
-        if names.contains(&name)
-            || config.destinations.iter().any(|have| have.name == name)
-                && !config.destinations.iter().any(|have| have.name == name && is_store(&have.kind))
-        {
+        if names.contains(&name) {
             return Err(GatewayError::DestinationTwice(name));
         }
         let filter = filter(&config.routes, &name);
@@ -280,10 +277,6 @@ async fn open(
         names.push(name);
     }
     tokio::task::block_in_place(|| Ok(builder.start()?))
-}
-
-const fn is_store(kind: &DestinationKind) -> bool {
-    matches!(kind, DestinationKind::Store)
 }
 
 /// What the routes send to an output.
@@ -369,7 +362,7 @@ impl View for Inner {
     }
 
     fn ready(&self) -> bool {
-        self.muxer.log().status().health == Health::Accepting
+        self.muxer.log().writer().health() == Health::Accepting
     }
 
     fn uptime(&self) -> Duration {

@@ -153,14 +153,7 @@ fn count(shared: &Shared, record: &ingest_wal::Record, within: Range<Lsn>) -> u6
 /// The range is read: it no longer waits to be.
 fn taken(state: &mut crate::lease::State, range: &Range<Lsn>, again: bool) {
     if again {
-        let rest: Vec<_> = state.again.as_slice().to_vec();
-        state.again = rest
-            .into_iter()
-            .flat_map(|have| {
-                [have.start..have.end.min(range.start), have.start.max(range.end)..have.end]
-            })
-            .filter(|part| !part.is_empty())
-            .collect();
+        state.again.remove(range);
     } else {
         state.fed = state.fed.max(range.end);
     }

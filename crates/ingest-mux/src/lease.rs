@@ -265,7 +265,7 @@ impl Shared {
             Filter::All => true,
             filter => {
                 let name = self.names.tag_name(entry.tag);
-                filter.matches(entry.tag, name.as_ref().map(TagName::as_str))
+                filter.matches(name.as_ref().map(TagName::as_str))
             }
         }
     }

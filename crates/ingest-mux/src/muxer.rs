@@ -269,7 +269,7 @@ impl Muxer {
             outputs.push(account_status(&self.log, name, account).check());
         }
         let balanced = outputs.iter().all(|output| output.balanced);
-        let tags = self.book.names.tags().len() as u64;
+        let tags = self.book.names.tag_count();
         Status { log: self.log.status(), outputs, tags, balanced }
     }
 

@@ -1,6 +1,6 @@
 //! The live table of tags and sources: numbers are given here, and never taken back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -102,9 +102,9 @@ impl Names {
         self.read(|state| state.table.tag_name(id).cloned())
     }
 
-    /// Every tag by number.
-    pub(crate) fn tags(&self) -> HashMap<TagId, TagName> {
-        self.read(|state| state.table.tags().map(|(id, name)| (id, name.clone())).collect())
+    /// How many tags have a number.
+    pub(crate) fn tag_count(&self) -> u64 {
+        self.read(|state| state.table.tags().len() as u64)
     }
 
     /// The number of a tag, given now if it has none.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use ingest_entry::TagId;
 use ingest_wal::{Cursor, Lsn, RangeSet};
 
 /// A tag's name, or the beginning of one.
@@ -39,7 +38,7 @@ pub enum Filter {
 impl Filter {
     /// Whether entries with this tag are meant; one without a name matches nothing but `All`.
     #[must_use]
-    pub fn matches(&self, _id: TagId, name: Option<&str>) -> bool {
+    pub fn matches(&self, name: Option<&str>) -> bool {
         match self {
             Self::All => true,
             Self::Tags(tags) => name.is_some_and(|name| tags.iter().any(|tag| tag.matches(name))),
@@ -214,9 +213,9 @@ mod tests {
     fn filters_match_names_and_prefixes() {
         let tags = vec![TagMatch::Prefix("app-".into()), TagMatch::Exact("graphite".into())];
         let filter = Filter::Tags(tags);
-        assert!(filter.matches(TagId(1), Some("app-x")));
-        assert!(filter.matches(TagId(1), Some("graphite")));
-        assert!(!filter.matches(TagId(1), Some("graphite2")));
-        assert!(!filter.matches(TagId(1), None));
+        assert!(filter.matches(Some("app-x")));
+        assert!(filter.matches(Some("graphite")));
+        assert!(!filter.matches(Some("graphite2")));
+        assert!(!filter.matches(None));
     }
 }

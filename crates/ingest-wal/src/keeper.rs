@@ -18,7 +18,6 @@ pub(crate) struct Keeper {
     shared: Arc<Shared>,
     chores: Receiver<Chore>,
     sequence: u64,
-    expired_total: u64,
     /// Whether anybody has said, in this run or a snapshot, who the consumers are. Before that
     /// nothing is passed, and no snapshot may say that there are none.
     consumers_known: bool,
@@ -31,21 +30,22 @@ impl Keeper {
     pub(crate) fn new(
         shared: Arc<Shared>,
         chores: Receiver<Chore>,
-        snapshot: Option<(u64, u64)>,
+        last_sequence: Option<u64>,
     ) -> Self {
-        let (sequence, expired_total) = snapshot.unwrap_or_default();
-        let consumers_known = snapshot.is_some();
+        let (sequence, consumers_known) = (last_sequence.unwrap_or(0), last_sequence.is_some());
         let (written, last) = (None, Instant::now());
-        Self { shared, chores, sequence, expired_total, consumers_known, written, last }
+        Self { shared, chores, sequence, consumers_known, written, last }
     }
 
     pub(crate) fn run(mut self) {
         let every = self.shared.options.snapshot_every;
+        let mut next = None;
         loop {
             let wait = every.saturating_sub(self.last.elapsed());
-            match self.chores.recv_timeout(wait) {
+            match next.take().map_or_else(|| self.chores.recv_timeout(wait), Ok) {
                 Ok(Chore::Look) => {
                     // However often it is asked: one look answers them all.
+                    next = self.chores.try_iter().find(|chore| !matches!(chore, Chore::Look));
                     self.keep();
                 }
                 Ok(Chore::Snapshot(done)) => {
@@ -93,7 +93,7 @@ impl Keeper {
                 void_total: missing.void_total,
                 unwitnessed_total: missing.unwitnessed_total,
                 damaged_total: missing.damaged_total,
-                expired_total: self.expired_total,
+                expired_total: shared.counters.expired.load(Ordering::Relaxed),
                 missing: missing.list_from(0),
                 recovered: lock(&shared.recovered).clone(),
                 cursors: lock(&shared.cursors).clone(),
@@ -156,7 +156,7 @@ impl Keeper {
             let Some([oldest, next]) = segments.first_chunk::<2>() else { break };
             // The last one is being written; an account says that this one is not.
             let Some(account) = oldest.account() else { break };
-            if next.name.first > passed || !self.must_go(&segments, oldest, &account, passed) {
+            if next.name.first > passed || !self.must_go(&segments, &account, passed) {
                 break;
             }
             if let Err(error) = self.remove(oldest.name) {
@@ -166,7 +166,6 @@ impl Keeper {
             // What is missing behind its last entry is still between an output and the next one.
             lock(&shared.missing).forget_below(account.end);
             removed = true;
-            self.expired_total += account.entries;
             Counters::add(&shared.counters.expired, account.entries);
         }
         if removed {
@@ -177,13 +176,7 @@ impl Keeper {
         }
     }
 
-    fn must_go(
-        &self,
-        segments: &[Arc<Segment>],
-        oldest: &Segment,
-        account: &crate::Account,
-        passed: Lsn,
-    ) -> bool {
+    fn must_go(&self, segments: &[Arc<Segment>], account: &crate::Account, passed: Lsn) -> bool {
         let shared = &self.shared;
         let limits = &shared.limits;
         if account.entries == 0 {
@@ -206,12 +199,12 @@ impl Keeper {
             }
         }
         // Room for the rest of this segment, the next one, and what waits to be written.
-        let ahead = limits.reserve() + 2 * limits.segment_bytes() + oldest.size().min(1);
-        let short_of_limit = shared.used_bytes().saturating_add(ahead) > limits.max_bytes;
+        let ahead = limits.reserve() + 2 * limits.segment_bytes();
+        let short_of_limit = shared.used_bytes().saturating_add(ahead) >= limits.max_bytes;
         let short_of_space = shared
             .fs
             .space(&shared.dir)
-            .is_ok_and(|space| space.available < limits.min_free.saturating_add(ahead));
+            .is_ok_and(|space| space.available <= limits.min_free.saturating_add(ahead));
         short_of_limit || short_of_space
     }
 

@@ -257,12 +257,12 @@ impl Log {
             health: AtomicU8::new(Health::Accepting.code()),
             chores,
             room: bounded(1),
-            counters: Counters::default(),
+            counters: Counters { expired: plan.expired_total.into(), ..Counters::default() },
             options,
         });
         let (sender, inbox) = unbounded();
         let mut committer = Committer::new(Arc::clone(&shared), inbox, plan.next, plan.announce);
-        let mut keeper = Keeper::new(Arc::clone(&shared), chores_inbox, plan.snapshot);
+        let mut keeper = Keeper::new(Arc::clone(&shared), chores_inbox, plan.last_sequence);
         let begun = match committer.begin() {
             Ok(()) => true,
             // A full disk is no reason not to start: what is stored may be on its way out.

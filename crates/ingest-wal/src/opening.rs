@@ -59,8 +59,9 @@ pub(crate) struct Plan {
     pub(crate) next: Lsn,
     /// Everything below is durable.
     pub(crate) synced_end: Lsn,
-    /// Sequence and expired entries of the newest valid snapshot.
-    pub(crate) snapshot: Option<(u64, u64)>,
+    /// Sequence of the newest valid snapshot.
+    pub(crate) last_sequence: Option<u64>,
+    pub(crate) expired_total: u64,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) recovered: Vec<Recovered>,
     pub(crate) missing: MissingTable,
@@ -341,7 +342,8 @@ impl Recoverer<'_> {
             epoch: report.epoch,
             next,
             synced_end: next,
-            snapshot: had_snapshot.then_some((snapshot.sequence, snapshot.expired_total)),
+            last_sequence: had_snapshot.then_some(snapshot.sequence),
+            expired_total: snapshot.expired_total,
             segments,
             recovered,
             missing,

@@ -91,6 +91,21 @@ impl RangeSet {
         gaps
     }
 
+    /// Takes `range` out.
+    pub fn remove(&mut self, range: &Range<Lsn>) {
+        if range.is_empty() {
+            return;
+        }
+        let from = self.ranges.partition_point(|have| have.end <= range.start);
+        let to = self.ranges.partition_point(|have| have.start < range.end);
+        let touched = self.ranges.get(from..to).unwrap_or_default();
+        let before = touched.first().map(|have| have.start..range.start);
+        let after = touched.last().map(|have| range.end..have.end);
+        let rest: Vec<_> =
+            before.into_iter().chain(after).filter(|part| !part.is_empty()).collect();
+        self.ranges.splice(from..to, rest);
+    }
+
     /// Takes everything below `lsn` out.
     pub fn remove_below(&mut self, lsn: Lsn) {
         let gone = self.ranges.partition_point(|have| have.end <= lsn);
@@ -130,7 +145,7 @@ mod tests {
             let within = within.0..within.0 + within.1;
             prop_assert_eq!(set.total_in(&within), model.range(within.clone()).count() as u64);
             let gaps: Vec<u64> = set.gaps_in(&within).into_iter().flatten().collect();
-            let missing: Vec<u64> = within.filter(|lsn| !model.contains(lsn)).collect();
+            let missing: Vec<u64> = within.clone().filter(|lsn| !model.contains(lsn)).collect();
             prop_assert_eq!(gaps, missing);
             for lsn in 0..80 {
                 prop_assert_eq!(set.contains(lsn), model.contains(&lsn));
@@ -138,6 +153,10 @@ mod tests {
             for pair in set.as_slice().windows(2) {
                 prop_assert!(pair[0].end < pair[1].start);
             }
+            set.remove(&within);
+            model.retain(|lsn| !within.contains(lsn));
+            let have: Vec<u64> = set.as_slice().iter().cloned().flatten().collect();
+            prop_assert_eq!(have, model.iter().copied().collect::<Vec<_>>());
             set.remove_below(cut);
             model = model.split_off(&cut);
             let have: Vec<u64> = set.as_slice().iter().cloned().flatten().collect();

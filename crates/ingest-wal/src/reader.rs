@@ -200,14 +200,12 @@ impl Reader {
             "Damage: entries that were durable cannot be read."
         );
         if let Some(open) = &mut self.open {
-            let path = self.shared.dir.join(segment.name.file_name());
-            let file = self.shared.fs.open(&path, OpenMode::Read)?;
             for bad in open.bad.drain(..) {
                 let put = quarantine::put_aside(
                     &*self.shared.fs,
                     &self.shared.dir,
                     segment.name,
-                    &file,
+                    open.scanner.file(),
                     bad,
                 );
                 match put {

@@ -54,6 +54,11 @@ impl Scanner {
         Self { file, seed, at, limit, buf: Vec::new(), buf_at: at, buf_len: 0 }
     }
 
+    /// The file it walks.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
     /// Offset of what comes next.
     pub(crate) fn offset(&self) -> u64 {
         self.at

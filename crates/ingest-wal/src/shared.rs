@@ -114,7 +114,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
 }
 
-/// Counters of this run.
+/// Counters of this run, but for `expired`, which goes on from the newest snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) groups: AtomicU64,
