@@ -22,7 +22,9 @@ mod server;
 mod tls;
 
 #[cfg(feature = "tokio")]
-pub use client::{ClientError, Closed, Connection, Connector, Counters, Returned, connect};
+pub use client::{
+    ClientError, Closed, Connection, Connector, Counters, Position, Returned, connect,
+};
 pub use ingest_entry::{Entry, EntryRef, TagId, TagName};
 pub use proto::*;
 #[cfg(feature = "tokio")]

@@ -74,9 +74,13 @@ impl Store {
         let mut session = acceptor.accept(stream, self.numbers()).await?;
         let mut taken = 0;
         while let Some(event) = session.next().await? {
-            let SessionEvent::Entries(batch) = event else {
-                self.states.send_modify(|states| *states += 1);
-                continue;
+            let batch = match event {
+                SessionEvent::Entries(batch) => batch,
+                SessionEvent::State(_) => {
+                    self.states.send_modify(|states| *states += 1);
+                    continue;
+                }
+                _ => continue,
             };
             let fails = batch.iter().any(|entry| entry.data == b"fail");
             taken += batch.len();
@@ -443,4 +447,35 @@ async fn a_handshake_has_its_time() {
     let error = acceptor().accept(theirs, |_: &TagName| Some(TagId(1))).await.unwrap_err();
     assert!(matches!(error, ServerError::Protocol(ProtocolError::Timeout { .. })), "{error}");
     assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_held_comes_again_and_the_client_stays() {
+    let (ours, theirs) = tokio::io::duplex(1 << 10);
+    let server = tokio::spawn(async move {
+        let mut session = acceptor().accept(theirs, |_: &TagName| Some(TagId(1))).await.unwrap();
+        let seen = session.next_batch().await.unwrap().unwrap().len();
+        session.hold();
+        // Longer than a client may be silent: it is not the client that is.
+        let held = tokio::time::timeout(Duration::from_secs(660), session.next_batch()).await;
+        assert!(held.is_err(), "nothing is handed out");
+        session.resume();
+        let again = session.next_batch().await.unwrap().unwrap().len();
+        assert_eq!(again, seen);
+        let mut total = again;
+        while let Some(batch) = session.next_batch().await.unwrap() {
+            total += batch.len();
+            let receipt = batch.receipt();
+            session.confirm(receipt);
+        }
+        total
+    });
+    let connection = over(ours).await;
+    for _ in 0..100 {
+        connection.send(entry(TagId(1), &[7; 50])).await.unwrap();
+    }
+    connection.sync(Duration::from_secs(900)).await.unwrap();
+    assert_eq!(connection.counts().acknowledged, 100);
+    assert!(connection.close(LONG).await.unacknowledged.is_empty());
+    assert_eq!(server.await.unwrap(), 100);
 }

@@ -53,6 +53,10 @@ pub struct Closed {
     pub error: Option<ClientError>,
 }
 
+/// A place in the order of what was sent over one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(u64);
+
 /// Connects to a target with a secret and the tags to begin with: [`Connector`] with its defaults.
 ///
 /// # Errors
@@ -359,6 +363,42 @@ impl Connection {
         let machine = &inner.machine;
         let named = |entry: Entry| Returned { tag: machine.tag_name(entry.tag), entry };
         entries.into_iter().map(named).collect()
+    }
+
+    /// Where the connection stands: all that was sent so far lies before it.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position(self.shared.lock().machine.next_id())
+    }
+
+    /// Whether all that was sent before a position of this connection is acknowledged.
+    #[must_use]
+    pub fn is_acknowledged(&self, position: Position) -> bool {
+        self.shared.lock().machine.first_outstanding() >= position.0
+    }
+
+    /// Waits until all that was sent before a position of this connection is acknowledged, however
+    /// long that takes.
+    ///
+    /// # Errors
+    /// That the connection is lost.
+    ///
+    /// # Cancel safety
+    /// It can be dropped and called again.
+    pub async fn acknowledged(&self, position: Position) -> Result<(), ClientError> {
+        let done = |inner: &mut Inner| inner.machine.first_outstanding() >= position.0;
+        self.wait_for(|inner| done(inner).then_some(Ok(()))).await
+    }
+
+    /// Writes what was sent without lingering, and asks the server not to hold acknowledgements
+    /// back, as Go servers do with a lone one for up to a second. It does not wait for them.
+    ///
+    /// # Errors
+    /// That the connection is lost.
+    pub fn request_acks(&self) -> Result<(), ClientError> {
+        self.open()?.machine.force_ack()?;
+        self.flush();
+        Ok(())
     }
 
     /// Entries that were sent and are not acknowledged.
