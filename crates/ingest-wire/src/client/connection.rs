@@ -111,14 +111,19 @@ impl Connection {
     /// If dropped before it is ready, the entry was not sent.
     pub async fn send(&self, entry: impl Into<EntryRef<'_>>) -> Result<(), ClientError> {
         let entry = entry.into();
-        match self.try_send(entry) {
-            Err(ClientError::Send(error)) if error.is_temporary() => {}
-            sent => return sent,
+        match self.push(entry) {
+            Err(ClientError::Send(error)) if error.is_temporary() => self.send_later(entry).await,
+            sent => sent,
         }
+    }
+
+    /// Sends an entry once there is room.
+    #[cold]
+    async fn send_later(&self, entry: EntryRef<'_>) -> Result<(), ClientError> {
         loop {
             let mut progress = pin!(self.shared.progress.notified());
             progress.as_mut().enable();
-            match self.try_send(entry) {
+            match self.push(entry) {
                 Err(ClientError::Send(error)) if error.is_temporary() => {}
                 sent => return sent,
             }
@@ -134,8 +139,16 @@ impl Connection {
     /// [`ClientError::Send`] with an error that is
     /// [temporary](crate::SendError::is_temporary) if there is no room now. The entry was not sent then.
     pub fn try_send<'e>(&self, entry: impl Into<EntryRef<'e>>) -> Result<(), ClientError> {
-        let mut inner = self.open()?;
-        inner.machine.send(entry.into())?;
+        self.push(entry.into())
+    }
+
+    #[inline]
+    fn push(&self, entry: EntryRef<'_>) -> Result<(), ClientError> {
+        let mut inner = self.shared.lock();
+        if let Some(error) = &inner.error {
+            return Err(error.clone());
+        }
+        inner.machine.send(entry)?;
         self.lingering(&mut inner);
         Ok(())
     }
@@ -181,17 +194,23 @@ impl Connection {
     /// Sees to it that what was just sent is written in time.
     #[inline]
     fn lingering(&self, inner: &mut Inner) {
-        let waiting = inner.machine.waiting();
-        if waiting == 0 {
+        let first = inner.waiting_since.is_none();
+        if first || (inner.machine.waiting() >= FULL && !inner.flush) {
+            self.hurry(inner, first);
+        }
+    }
+
+    #[cold]
+    fn hurry(&self, inner: &mut Inner, first: bool) {
+        if inner.machine.waiting() == 0 {
             return;
         }
-        if inner.waiting_since.is_none() {
+        if first {
             inner.waiting_since = Some(net::now());
-            self.shared.wake.notify_one();
-        } else if waiting >= FULL && !inner.flush {
+        } else {
             inner.flush = true;
-            self.shared.wake.notify_one();
         }
+        self.shared.wake.notify_one();
     }
 
     /// Writes what was sent without lingering. It does not wait for that.

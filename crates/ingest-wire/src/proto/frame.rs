@@ -63,6 +63,8 @@ pub(crate) fn encode(id: u64, entry: &EntryRef<'_>, out: &mut BytesMut) -> Resul
     tail.copy_from_slice(&id.to_le_bytes());
     out.put_slice(&fixed);
     out.put_slice(entry.data);
-    out.put_slice(entry.values.as_bytes());
+    if !entry.values.is_empty() {
+        out.put_slice(entry.values.as_bytes());
+    }
     Ok(())
 }

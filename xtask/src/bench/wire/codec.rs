@@ -1,4 +1,4 @@
-//! The bytes of one entry, over and over, in memory that stays in the cache.
+//! The bytes of one entry, over and over, in memory that stays in the nearest cache.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::bench::process::say;
 use crate::bench::usage::{Meter, Spent};
 
 /// Entries of one turn.
-const TURN: usize = 1024;
+const TURN: usize = 64;
 
 pub(crate) fn run((what, seconds): (Codec, f64)) -> Result<()> {
     say(&measure(what, Duration::from_secs_f64(seconds))?)
