@@ -1,6 +1,7 @@
 //! The handle of a connection.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -109,23 +110,30 @@ impl Connection {
     ///
     /// # Cancel safety
     /// If dropped before it is ready, the entry was not sent.
-    pub async fn send(&self, entry: impl Into<EntryRef<'_>>) -> Result<(), ClientError> {
+    pub fn send<'e>(
+        &self,
+        entry: impl Into<EntryRef<'e>>,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send {
+        // Not an async function: that would move the entry about, which is half of the work.
         let entry = entry.into();
-        match self.push(entry) {
-            Err(ClientError::Send(error)) if error.is_temporary() => self.send_later(entry).await,
-            sent => sent,
+        async move {
+            match self.push(&entry) {
+                Ok(()) => Ok(()),
+                Err(None) => self.send_later(&entry).await,
+                Err(Some(error)) => Err(*error),
+            }
         }
     }
 
     /// Sends an entry once there is room.
-    #[cold]
-    async fn send_later(&self, entry: EntryRef<'_>) -> Result<(), ClientError> {
+    async fn send_later(&self, entry: &EntryRef<'_>) -> Result<(), ClientError> {
         loop {
             let mut progress = pin!(self.shared.progress.notified());
             progress.as_mut().enable();
             match self.push(entry) {
-                Err(ClientError::Send(error)) if error.is_temporary() => {}
-                sent => return sent,
+                Ok(()) => return Ok(()),
+                Err(None) => {}
+                Err(Some(error)) => return Err(*error),
             }
             self.flush();
             // A pause that the server asked for ends without a word from it.
@@ -139,16 +147,23 @@ impl Connection {
     /// [`ClientError::Send`] with an error that is
     /// [temporary](crate::SendError::is_temporary) if there is no room now. The entry was not sent then.
     pub fn try_send<'e>(&self, entry: impl Into<EntryRef<'e>>) -> Result<(), ClientError> {
-        self.push(entry.into())
+        let mut inner = self.open()?;
+        inner.machine.send(entry.into())?;
+        self.lingering(&mut inner);
+        Ok(())
     }
 
+    /// Sends an entry; with an error, why not, and nothing if there is no room now. What it
+    /// returns is small, since this is done for each entry.
     #[inline]
-    fn push(&self, entry: EntryRef<'_>) -> Result<(), ClientError> {
+    fn push(&self, entry: &EntryRef<'_>) -> Result<(), Option<Box<ClientError>>> {
         let mut inner = self.shared.lock();
         if let Some(error) = &inner.error {
-            return Err(error.clone());
+            return Err(Some(Box::new(error.clone())));
         }
-        inner.machine.send(entry)?;
+        if let Err(error) = inner.machine.send(*entry) {
+            return Err((!error.is_temporary()).then(|| Box::new(error.into())));
+        }
         self.lingering(&mut inner);
         Ok(())
     }

@@ -12,6 +12,8 @@ use crate::bench::usage::{Meter, Spent};
 
 /// Entries of one turn.
 const TURN: usize = 64;
+/// Turns between two looks at the clock.
+const LOOK: usize = 64;
 
 pub(crate) fn run((what, seconds): (Codec, f64)) -> Result<()> {
     say(&measure(what, Duration::from_secs_f64(seconds))?)
@@ -28,24 +30,29 @@ fn measure(what: Codec, time: Duration) -> Result<Spent> {
     let (meter, start) = (Meter::start(), Instant::now());
     let mut count = 0;
     while start.elapsed() < time {
-        match what {
-            Codec::Encode => {
-                out.clear();
-                for entry in black_box(&entries) {
-                    entry.encode_stored(&mut out)?;
-                }
-                anyhow::ensure!(black_box(&out).len() == bytes.len(), "the lengths differ");
-            }
-            Codec::DecodeBorrowed => each(black_box(&bytes), |entry| {
-                black_box(entry);
-            })?,
-            Codec::DecodeOwned => {
-                each(black_box(&bytes), |entry| drop(black_box(entry.to_entry())))?;
-            }
+        for _ in 0..LOOK {
+            turn(what, &entries, &bytes, &mut out)?;
+            count += TURN as u64;
         }
-        count += TURN as u64;
     }
     meter.stop(count)
+}
+
+fn turn(what: Codec, entries: &[EntryRef<'_>], bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    match what {
+        Codec::Encode => {
+            out.clear();
+            for entry in black_box(entries) {
+                entry.encode_stored(out)?;
+            }
+            anyhow::ensure!(black_box(&*out).len() == bytes.len(), "the lengths differ");
+            Ok(())
+        }
+        Codec::DecodeBorrowed => each(black_box(bytes), |entry| {
+            black_box(entry);
+        }),
+        Codec::DecodeOwned => each(black_box(bytes), |entry| drop(black_box(entry.to_entry()))),
+    }
 }
 
 fn each(mut bytes: &[u8], mut take: impl FnMut(EntryRef<'_>)) -> Result<()> {
