@@ -15,7 +15,7 @@ use super::connector::{Connector, Transport};
 use super::error::ClientError;
 use super::task::{self, FULL, Inner, Shared};
 use crate::net;
-use crate::proto::{ClientCounts, ClientMachine, IngesterState};
+use crate::proto::{ClientCounts, ClientMachine, IngesterState, LeftOut, ProtocolError, SendError};
 
 /// How long a sync waits before it asks for acknowledgements once more.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
@@ -294,7 +294,8 @@ impl Connection {
         .await
     }
 
-    /// Tells the server how this ingester is, and waits for its confirmation.
+    /// Tells the server how this ingester is, and waits for its confirmation. A state that is too
+    /// long for the protocol is shortened, which is logged: [`IngesterState::to_json_within`].
     ///
     /// # Errors
     /// [`ClientError`].
@@ -302,7 +303,17 @@ impl Connection {
     /// # Cancel safety
     /// If dropped, the message may have been sent.
     pub async fn send_state(&self, state: &IngesterState) -> Result<(), ClientError> {
-        let json = state.to_json()?;
+        let (json, left_out) = match state.to_json_within(IngesterState::MAX_LEN) {
+            // Nothing was sent: the connection goes on.
+            Err(ProtocolError::TooLong { piece, len, max }) => {
+                return Err(SendError::TooLong { piece, len, max }.into());
+            }
+            json => json?,
+        };
+        if left_out != LeftOut::default() {
+            let LeftOut { details, children } = left_out;
+            tracing::warn!(details, children, "state message shortened");
+        }
         let ticket = {
             let mut inner = self.open()?;
             inner.machine.send_state(&json, net::now())?;
