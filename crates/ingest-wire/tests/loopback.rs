@@ -175,6 +175,34 @@ async fn entries_arrive_with_tags_and_values() {
 }
 
 #[tokio::test]
+async fn entries_without_a_source_get_our_address() {
+    let (mapped, other): (std::net::IpAddr, std::net::IpAddr) =
+        ("::ffff:127.0.0.1".parse().unwrap(), "198.51.100.9".parse().unwrap());
+    for (choice, expected) in [
+        (None, Source::from_ip(mapped)),
+        (Some(Source::NONE), Source::NONE),
+        (Some(Source::from_ip(other)), Source::from_ip(other)),
+    ] {
+        let store = Store::new();
+        let target = listen(&store, usize::MAX).await;
+        let mut connector = Connector::new(&target, SECRET).unwrap().tag("alpha").unwrap();
+        if let Some(source) = choice {
+            connector = connector.source(source);
+        }
+        let connection = connector.connect().await.unwrap();
+        let alpha = connection.tag("alpha").await.unwrap();
+        let with = entry(alpha, b"x");
+        let without = EntryRef { src: Source::NONE, ..with };
+        connection.send(without).await.unwrap();
+        connection.send_all([with, without]).await.unwrap();
+        connection.send_ditto(&[without]).await.unwrap();
+        assert!(connection.close(LONG).await.unacknowledged.is_empty());
+        let sources: Vec<_> = store.entries.lock().unwrap().iter().map(|entry| entry.src).collect();
+        assert_eq!(sources, [expected, with.src, expected, Source::NONE]);
+    }
+}
+
+#[tokio::test]
 async fn compressed_both_ways() {
     let store = Store::new();
     let target = listen(&store, usize::MAX).await;
@@ -206,9 +234,12 @@ async fn over_a_pipe() {
     let target = format!("pipe://{}", path.display());
     let connection = connect(&target, SECRET, &["alpha"]).await.unwrap();
     let alpha = connection.tag("alpha").await.unwrap();
-    connection.send(entry(alpha, b"x")).await.unwrap();
+    let without = EntryRef { src: Source::NONE, ..entry(alpha, b"x") };
+    connection.send(without).await.unwrap();
     assert!(connection.close(LONG).await.unacknowledged.is_empty());
-    assert_eq!(store.entries.lock().unwrap().len(), 1);
+    let stored = store.entries.lock().unwrap();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].src, Source::from(std::net::Ipv6Addr::LOCALHOST));
 }
 
 struct Certificates {
