@@ -33,6 +33,8 @@ pub(crate) fn output(
         let mut connector = Connector::to(target.clone(), Secret::new(&secret))
             .identity(identity.clone())
             .compression(config.compression)
+            // Entries go on as they came.
+            .source(ingest_entry::Source::NONE)
             .tls(tls.clone());
         if !config.tenant.is_empty() {
             connector = connector.tenant(config.tenant.as_str());
