@@ -38,7 +38,6 @@ mod follow;
 mod hit;
 mod names;
 mod net;
-mod pattern;
 mod query;
 mod search;
 mod segment;
@@ -49,8 +48,8 @@ mod view;
 
 pub use follow::Follow;
 pub use hit::{Hit, Report, Sink};
+pub use ingest_entry::TagPattern;
 pub use net::{Net, NetError};
-pub use pattern::{TagPattern, TagPatternError};
 pub use query::{Query, Sort};
 pub use sidecar::{SidecarError, missing_sidecars, write_sidecar};
 pub use store::{Store, StoreError};

@@ -101,9 +101,7 @@ fn run<W: Write>(
 fn query(args: &SearchArgs) -> anyhow::Result<Query> {
     let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut query = Query::new();
-    for tag in &args.filter.tags {
-        query.tags.push(tag.to_string().parse()?);
-    }
+    query.tags.clone_from(&args.filter.tags);
     query.src = match &args.filter.src {
         Some(net) => Some(net.to_string().parse()?),
         None => None,
