@@ -144,6 +144,8 @@ fn connector(flags: &WireClient) -> Result<Connector> {
         .identity(Identity { name, ..Identity::default() })
         .compression(flags.compress)
         .tls(tls)
+        // What is sent is what is reported: no source is filled in.
+        .source(Source::NONE)
         .config(|config| config.plain = flags.plain);
     if let Some(tenant) = &flags.tenant {
         connector = connector.tenant(tenant.as_str());
