@@ -31,11 +31,13 @@ fn unix_nanos() -> i64 {
 }
 
 impl ActiveSegment {
-    /// Makes the file and everything in front of its records durable, its name included.
+    /// Makes the file and everything in front of its records durable, its name included. `synced`:
+    /// what the records in front say was durable.
     pub(crate) fn create(
         shared: &Arc<Shared>,
         first: Lsn,
         void: Option<&VoidBody>,
+        synced: Lsn,
     ) -> io::Result<Self> {
         let epoch = u32::try_from(shared.epoch.load(Ordering::Acquire)).unwrap_or(u32::MAX);
         let name = SegmentName { first, epoch };
@@ -63,7 +65,7 @@ impl ActiveSegment {
         let (account, tally) = (Account::empty(first), Tally::new());
         let shared_again = Arc::clone(shared);
         let mut active = Self { shared: shared_again, segment, file, seed, at: 0, account, tally };
-        let begun = active.begin(&front, void);
+        let begun = active.begin(&front, void, synced);
         if let Err(error) = begun {
             // Nothing was accepted into it: it need not stay.
             let _ = shared.fs.remove(&path);
@@ -74,11 +76,10 @@ impl ActiveSegment {
         Ok(active)
     }
 
-    fn begin(&mut self, front: &[u8], void: Option<&VoidBody>) -> io::Result<()> {
+    fn begin(&mut self, front: &[u8], void: Option<&VoidBody>, synced: Lsn) -> io::Result<()> {
         write_all_at(&*self.file, &mut [IoSlice::new(front)], 0)?;
         self.at = front.len() as u64;
         if let Some(void) = void {
-            let synced = self.shared.synced.end().saturating_sub(1);
             let body = void.encode();
             for _ in 0..2 {
                 self.control(Kind::Void, self.account.start, synced, &body)?;
@@ -87,7 +88,6 @@ impl ActiveSegment {
         // The names once more, as a record: found even when the header in front is damaged.
         let names = self.shared.catalog.definitions();
         if !names.is_empty() {
-            let synced = self.shared.synced.end().saturating_sub(1);
             self.note_definitions(self.at);
             self.control(Kind::Definitions, self.account.start, synced, &names)?;
         }
@@ -182,7 +182,10 @@ impl ActiveSegment {
     /// Ends the segment: its account, at its end.
     pub(crate) fn seal(&mut self, synced: Lsn, next: Lsn, clean: bool) -> io::Result<()> {
         self.account.summary = self.shared.catalog.summary(&self.tally);
-        let totals = lock(&self.shared.missing).totals();
+        let (totals, missing) = {
+            let table = lock(&self.shared.missing);
+            (table.totals(), table.newest())
+        };
         let seal = Seal {
             synced,
             next,
@@ -191,6 +194,7 @@ impl ActiveSegment {
             unwitnessed_total: totals.unwitnessed,
             damaged_total: totals.damaged,
             account: self.account.clone(),
+            missing,
         };
         let records_end = self.at;
         let body = seal.encode();
