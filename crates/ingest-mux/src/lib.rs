@@ -41,6 +41,7 @@
 mod destination;
 mod error;
 mod feeder;
+mod kept;
 mod lease;
 mod link;
 mod muxer;
@@ -53,6 +54,7 @@ mod sync;
 pub use destination::{Destination, LinkError, LinkFuture, SharedDestination};
 pub use error::{DefineError, SendError, StartError};
 pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
+pub use kept::KeptOutput;
 pub use lease::{Lease, Leases, StableId};
 pub use muxer::{Builder, Muxer, Output};
 pub use output::{Filter, From, TagMatch};
