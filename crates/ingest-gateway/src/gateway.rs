@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ingest_mux::{
-    CloseReport, DefineError, Filter, Health, Level, Muxer, Options, Output, SharedDestination,
-    StartError, Status, TagMatch,
+    CloseReport, DefineError, Filter, Health, Level, Muxer, Output, SharedDestination, StartError,
+    Status, TagMatch,
 };
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::config::{
     Config, DestinationKind, Durability, ListenAddr, Route, SourceKind, TagPattern,
 };
 use crate::counters::{SourceCounters, Totals};
+use crate::log_options::log_options;
 use crate::map::graphite::reasons;
 use crate::sidecars;
 use crate::sources::{Context, RejectLog, graphite, graphite_udp};
@@ -260,13 +261,7 @@ async fn open(
     config: &Config,
     destinations: Vec<(String, SharedDestination)>,
 ) -> Result<Muxer, GatewayError> {
-    let mut options = Options::default();
-    options.max_bytes = config.log.max_bytes;
-    options.min_free = config.log.min_free;
-    options.keep_bytes = config.log.keep.bytes;
-    options.keep_age = config.log.keep.age;
-    options.memory = Some(config.log.memory);
-    let mut builder = Muxer::builder(&config.log.dir).log(options);
+    let mut builder = Muxer::builder(&config.log.dir).log(log_options(&config.log));
     let mut names = Vec::new();
     for (name, destination) in destinations {
         if names.contains(&name) {

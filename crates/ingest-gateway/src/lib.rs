@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod counters;
 mod gateway;
+mod log_options;
 pub mod map;
 mod sidecars;
 mod sources;

@@ -69,7 +69,10 @@ mod tests {
         account.settle(15..17, Settled::Lost("damaged"));
         account.absent_since = Some(5);
         let kept = KeptOutput::read(&account.to_cursor("out", true));
-        assert_eq!((kept.start, kept.low, kept.settled_above.as_slice()), (10, 13, &[15..17][..]));
+        assert_eq!(
+            (kept.start, kept.low, kept.settled_above.as_slice()),
+            (10, 13, [(15..17)].as_slice())
+        );
         assert_eq!((kept.confirmed, kept.filtered, kept.lost["damaged"]), (2, 1, 2));
         assert_eq!((kept.absent_since, kept.released), (Some(5), true));
         let again = KeptOutput::read(&KeptOutput::begin("out", 4, 3));

@@ -41,7 +41,7 @@ impl Directory {
         let file = match open_lock(fs, &path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Hold { dir: self.clone(), file: None });
+                return Ok(Hold { dir: self.held_here(), file: None });
             }
             Err(error) => return Err(OpenError::io("cannot open", &path)(error)),
         };
@@ -59,7 +59,7 @@ impl Directory {
                 }
             }
         }
-        Ok(Hold { dir: self.clone(), file: Some(file) })
+        Ok(Hold { dir: self.held_here(), file: Some(file) })
     }
 
     /// What [`Log::open`](crate::Log::open) would say to these options before it changes anything,
@@ -138,7 +138,7 @@ fn open_lock(fs: &dyn FileSystem, path: &Path) -> io::Result<Arc<dyn File>> {
 }
 
 impl Hold {
-    /// The directory.
+    /// The directory, as it is now that nobody writes to it. Of use as long as this is held.
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.dir

@@ -33,6 +33,10 @@ impl LockView {
             }
             Err(error) => return Err(error),
         };
+        if dir.is_held_here() {
+            let says = directory::read_lock(&*file)?;
+            return Ok(Self { holder: Holder::Nobody, exists: true, says });
+        }
         if file.try_lock_shared()? == LockState::Acquired {
             file.unlock()?;
             let says = directory::read_lock(&*file)?;

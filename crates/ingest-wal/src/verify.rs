@@ -205,6 +205,7 @@ impl Directory {
             verified: Verified::default(),
             done: 0,
             total,
+            synced: picture.inspection.durable_end.saturating_sub(1),
         };
         for (at, part) in parts.iter().enumerate() {
             let next = parts.iter().skip(at + 1).find(|part| part.file.is_some());
@@ -222,6 +223,8 @@ struct Verifier<'a> {
     verified: Verified,
     done: u64,
     total: u64,
+    /// Highest LSN that anything read so far witnesses as durable.
+    synced: Lsn,
 }
 
 /// The walk through one segment.
@@ -358,6 +361,7 @@ impl Verifier<'_> {
                 Ok(Some(Step::Bad(bad))) => walk.pending.push(bad),
                 Ok(Some(Step::Record { offset, header, body })) => {
                     self.verified.records += 1;
+                    self.synced = self.synced.max(header.synced);
                     if header.kind == Kind::Entries {
                         if header.first >= end {
                             // Written again in the next segment, or not durable yet.
@@ -452,7 +456,9 @@ impl Verifier<'_> {
             };
             let mut finding = Finding::new(FindingKind::RecordBody, &walk.file).at(bytes);
             if header.kind == Kind::Entries {
-                finding.lsns = header.first.max(gap.start)..header.end().min(gap.end);
+                // Behind all else its header alone says that its numbers were given.
+                let end = if tail { header.end() } else { gap.end };
+                finding.lsns = header.first.max(gap.start)..header.end().min(end);
                 left.remove(&finding.lsns);
             }
             walk.findings.push(self.judged(finding, walk.name));
@@ -488,7 +494,7 @@ impl Verifier<'_> {
         let unknown = table.unknown_in(&finding.lsns);
         if let (Some(first), Some(last)) = (unknown.first(), unknown.last()) {
             finding.lsns = first.start..last.end;
-            let durable = first.start < self.picture.inspection.durable_end;
+            let durable = first.start <= self.synced;
             let cause = if durable { MissingCause::Damaged } else { MissingCause::Unwitnessed };
             finding.cause = Some(cause);
         } else {
