@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use ingest_entry::TagId;
 use ingest_mux::{
-    CloseReport, DefineError, Filter, Health, Level, Muxer, Options, Output, SharedDestination,
-    StartError, Status,
+    CloseReport, DefineError, Filter, Health, Level, Muxer, Output, SharedDestination, StartError,
+    Status,
 };
 use ingest_wire::Secret;
 use tokio::net::{TcpListener, UdpSocket};
@@ -24,6 +24,7 @@ use crate::config::{
     ListenAddr, Route, SecretError, SourceKind, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
+use crate::log_options::log_options;
 use crate::map::graphite::reasons;
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::gravwell::Gravwell;
@@ -328,13 +329,7 @@ async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
 ) -> Result<Muxer, GatewayError> {
-    let mut options = Options::default();
-    options.max_bytes = config.log.max_bytes;
-    options.min_free = config.log.min_free;
-    options.keep_bytes = config.log.keep.bytes;
-    options.keep_age = config.log.keep.age;
-    options.memory = Some(config.log.memory);
-    let mut builder = Muxer::builder(&config.log.dir).log(options);
+    let mut builder = Muxer::builder(&config.log.dir).log(log_options(&config.log));
     let mut names = Vec::new();
     for destination in &config.destinations {
         let name = &destination.name;

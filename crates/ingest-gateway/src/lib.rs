@@ -8,6 +8,7 @@ pub mod config;
 pub mod counters;
 mod destinations;
 mod gateway;
+mod log_options;
 pub mod map;
 mod secret;
 mod sidecars;

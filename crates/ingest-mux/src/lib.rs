@@ -43,6 +43,7 @@ mod error;
 mod feeder;
 #[cfg(feature = "gravwell")]
 mod gravwell;
+mod kept;
 mod lease;
 mod link;
 mod muxer;
@@ -58,6 +59,7 @@ pub use error::{DefineError, SendError, StartError};
 pub use gravwell::Gravwell;
 pub use ingest_entry::TagPattern;
 pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
+pub use kept::KeptOutput;
 pub use lease::{Lease, Leases, StableId};
 pub use muxer::{Builder, Muxer, Output, Tags};
 pub use output::{Filter, From, Policy};

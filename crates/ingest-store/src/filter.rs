@@ -18,6 +18,8 @@ pub(crate) struct Filter {
     arrived_since: Option<i128>,
     pub(crate) src: Option<Net>,
     contains: Option<Finder<'static>>,
+    /// The lowest log sequence number.
+    pub(crate) from: u64,
 }
 
 impl Filter {
@@ -30,6 +32,7 @@ impl Filter {
             arrived_since: query.arrived_since.map(Timestamp::unix_nanos),
             src: query.src,
             contains: needle.map(|needle| Finder::new(needle).into_owned()),
+            from: query.from.unwrap_or(0),
         }
     }
 

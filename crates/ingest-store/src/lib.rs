@@ -45,14 +45,18 @@ pub mod sidecar;
 mod store;
 mod stored;
 mod view;
+mod watch;
 
 pub use follow::Follow;
 pub use hit::{Hit, Report, Sink};
 pub use ingest_entry::TagPattern;
 pub use net::{Net, NetError};
 pub use query::{Query, Sort};
-pub use sidecar::{SidecarError, missing_sidecars, write_sidecar};
+pub use sidecar::{
+    SidecarCheck, SidecarError, SidecarState, missing_sidecars, missing_sidecars_but, write_sidecar,
+};
 pub use store::{Store, StoreError};
+pub use watch::Watch;
 
 /// The examples of the README are tested with the others.
 #[cfg(doctest)]

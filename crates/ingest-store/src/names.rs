@@ -38,6 +38,10 @@ impl Names {
         Ok((names, end))
     }
 
+    pub(crate) fn into_table(self) -> Table {
+        self.table
+    }
+
     /// Takes the preamble of a segment; false if it is damaged.
     pub(crate) fn restore(&mut self, file: &SegmentFile) -> io::Result<bool> {
         let Some(preamble) = file.preamble()? else { return Ok(false) };

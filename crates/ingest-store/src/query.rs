@@ -1,6 +1,7 @@
 //! [`Query`]: which entries are asked for.
 
 use ingest_entry::Timestamp;
+use ingest_wal::Lsn;
 
 use crate::net::Net;
 use ingest_entry::TagPattern;
@@ -25,6 +26,8 @@ pub struct Query {
     pub src: Option<Net>,
     /// Entries with these bytes somewhere in their data; empty: any.
     pub contains: Option<Vec<u8>>,
+    /// Entries with this log sequence number or a higher one.
+    pub from: Option<Lsn>,
     /// Only the last so many in the chosen order; they are still delivered in rising order.
     /// Default: all.
     pub limit: Option<usize>,

@@ -67,6 +67,9 @@ impl Opened {
         end: Lsn,
         report: &mut Report,
     ) -> Vec<Range<u64>> {
+        if self.segment.end <= filter.from {
+            return Vec::new();
+        }
         let Some(sidecar) = &self.sidecar else {
             report.unindexed_segments += 1;
             let late = self
@@ -145,7 +148,7 @@ pub(crate) fn entries(
     report: &mut Report,
     on: &mut dyn FnMut(Match<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    if !filter.arrival(header.arrival) || !filter.body(body) {
+    if header.end() <= filter.from || !filter.arrival(header.arrival) || !filter.body(body) {
         return ControlFlow::Continue(());
     }
     let count = header.count.min(u16::try_from(end - header.first).unwrap_or(u16::MAX));
@@ -153,14 +156,14 @@ pub(crate) fn entries(
     let mut read = 0;
     for (raw, position) in raws.by_ref().zip(0..count) {
         read = position + 1;
-        if !filter.raw(&raw) {
+        let lsn = header.first + u64::from(position);
+        if lsn < filter.from || !filter.raw(&raw) {
             continue;
         }
         let Some(entry) = raw.entry() else {
             report.undecodable += 1;
             continue;
         };
-        let lsn = header.first + u64::from(position);
         on(Match { lsn, arrival: header.arrival, source: header.source, entry })?;
     }
     report.undecodable += u64::from(count - read);

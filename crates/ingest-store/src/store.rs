@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ingest_entry::stored::Table;
 use ingest_wal::{Directory, Lsn, StdFileSystem};
 
 use crate::filter::Filter;
@@ -13,12 +14,14 @@ use crate::names::Names;
 use crate::query::{Query, Sort};
 use crate::search::{Search, arrival, time};
 use crate::view::View;
+use crate::watch::{Watch, Watching};
 
 /// A log's directory, opened for search. Nothing is held open and nothing is locked.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: Directory,
     sort_memory: usize,
+    watch: Option<Arc<Watch>>,
 }
 
 /// A search that could not be made. What was delivered before it stands.
@@ -59,7 +62,7 @@ impl Store {
     /// [`StoreError::NoDirectory`] if there is none.
     pub fn with_directory(dir: Directory) -> Result<Self, StoreError> {
         match dir.segments() {
-            Ok(_) => Ok(Self { dir, sort_memory: Self::SORT_MEMORY }),
+            Ok(_) => Ok(Self { dir, sort_memory: Self::SORT_MEMORY, watch: None }),
             Err(error) => Err(failed(&dir, error)),
         }
     }
@@ -69,6 +72,24 @@ impl Store {
     #[must_use]
     pub fn with_sort_memory(self, bytes: usize) -> Self {
         Self { sort_memory: bytes, ..self }
+    }
+
+    /// The same store, which says in `watch` how far its searches are.
+    #[must_use]
+    pub fn watched(self, watch: Arc<Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// The names of tags and sources that the log defines.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the directory is gone or a file cannot be read.
+    pub fn names(&self) -> Result<Table, StoreError> {
+        let load = || {
+            let view = View::take(&self.dir)?;
+            Ok(Names::load(&self.dir, &view.segments)?.0.into_table())
+        };
+        load().map_err(|error| failed(&self.dir, error))
     }
 
     /// The directory, for [`missing_sidecars`](crate::missing_sidecars) and
@@ -107,7 +128,8 @@ impl Store {
         let filter = Filter::new(query, &names);
         let next = view.synced.unwrap_or(end);
         let report = Report { next, ..Report::default() };
-        let mut search = Search { dir: &self.dir, view, names, filter, report, sink };
+        let watch = Watching::new(self.watch.clone(), &view.segments);
+        let mut search = Search { dir: &self.dir, view, names, filter, report, sink, watch };
         match (query.sort, query.limit) {
             (Sort::Arrival, None) => arrival::all(&mut search)?,
             (Sort::Arrival, Some(limit)) => arrival::last(&mut search, limit)?,

@@ -65,16 +65,27 @@ pub(crate) fn read_lock(file: &dyn File) -> io::Result<LockFile> {
 pub(crate) fn snapshots(fs: &dyn FileSystem, dir: &Path) -> Vec<Snapshot> {
     let mut found: Vec<Snapshot> = CURSORS
         .iter()
-        .filter_map(|name| {
-            let file = fs.open(&dir.join(name), OpenMode::Read).ok()?;
-            let len = file.len().ok().filter(|&len| len <= MAX_SNAPSHOT)?;
-            let mut bytes = vec![0; usize::try_from(len).ok()?];
-            let len = read_full_at(&*file, &mut bytes, 0).ok()?;
-            Snapshot::decode(bytes.get(..len)?)
-        })
+        .filter_map(|name| Snapshot::decode(&read_cursor_file(fs, dir, name).ok()??))
         .collect();
     found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.sequence));
     found
+}
+
+/// The bytes of a cursor file; `None` when it is too long to be one.
+pub(crate) fn read_cursor_file(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    name: &str,
+) -> io::Result<Option<Vec<u8>>> {
+    let file = fs.open(&dir.join(name), OpenMode::Read)?;
+    let len = file.len()?;
+    if len > MAX_SNAPSHOT {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    let len = read_full_at(&*file, &mut bytes, 0)?;
+    bytes.truncate(len);
+    Ok(Some(bytes))
 }
 
 /// A segment file that was opened and whose header was looked at.

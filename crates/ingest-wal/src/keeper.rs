@@ -261,6 +261,9 @@ impl Keeper {
         if account.entries == 0 {
             return true;
         }
+        if shared.options.keep_all {
+            return false;
+        }
         let history: u64 = segments
             .iter()
             .zip(segments.iter().skip(1))

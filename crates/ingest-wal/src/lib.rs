@@ -49,6 +49,8 @@ mod directory;
 mod error;
 mod format;
 mod fs;
+mod hold;
+mod inspect;
 mod keeper;
 mod log;
 mod missing;
@@ -56,6 +58,7 @@ mod offline;
 mod opening;
 mod options;
 mod permits;
+mod picture;
 mod plant;
 mod progress;
 mod quarantine;
@@ -66,12 +69,17 @@ mod shared;
 mod spare;
 mod status;
 mod tail;
+mod verify;
 
 pub use catalog::{Catalog, NoCatalog, Tally};
 pub use commit::Unwritten;
 pub use error::{LimitsError, OpenError, Refused};
 pub use format::{Account, Cursor, Kind, Missing, MissingCause, RecordHeader, SegmentName};
 pub use fs::{DirEntry, File, FileSystem, LockState, OpenMode, Space, StdFileSystem};
+pub use hold::{CheckedOpening, Hold};
+pub use inspect::{
+    Holder, Inspection, SegmentHead, SegmentInfo, SegmentState, SnapshotInfo, SnapshotState,
+};
 pub use log::{Entries, Level, Log, Ticket, Writer};
 pub use offline::{Directory, OfflineSegment, RecordRef, Records, SegmentFile};
 pub use options::{Limits, Options};
@@ -82,6 +90,7 @@ pub use ranges::RangeSet;
 pub use reader::{Item, Reader};
 pub use status::{Health, Recovery, Status};
 pub use tail::Record;
+pub use verify::{Finding, FindingKind, Observer, Verified};
 
 /// Log sequence number: the identity of an entry within a directory.
 pub type Lsn = u64;

@@ -16,6 +16,8 @@ use crate::{LogId, Lsn};
 pub struct Directory {
     fs: Arc<dyn FileSystem>,
     path: PathBuf,
+    /// Whoever looks through this holds the lock: nobody writes.
+    held_here: bool,
 }
 
 /// A listed segment: its name, its size, and where the next one takes over.
@@ -34,7 +36,16 @@ impl Directory {
     /// Looks at `path`; nothing is opened or changed.
     #[must_use]
     pub fn new(path: &Path, file_system: Arc<dyn FileSystem>) -> Self {
-        Self { fs: file_system, path: path.to_owned() }
+        Self { fs: file_system, path: path.to_owned(), held_here: false }
+    }
+
+    /// As it looks to who holds its lock.
+    pub(crate) fn held_here(&self) -> Self {
+        Self { held_here: true, ..self.clone() }
+    }
+
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.held_here
     }
 
     /// Where it is.
@@ -63,6 +74,9 @@ impl Directory {
     /// # Errors
     /// What the operating system says.
     pub fn synced_end(&self) -> io::Result<Option<Lsn>> {
+        if self.held_here {
+            return Ok(None);
+        }
         let file = match self.fs.open(&self.path.join(LOCK), OpenMode::Read) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -25,7 +25,7 @@ use crate::{Cursor, Kind, LogId, Lsn, RangeSet};
 
 /// After an unclean end numbering goes on at the next multiple of this, so that no LSN that
 /// anybody may have seen is given again.
-const STEP: u64 = 1 << 20;
+pub(crate) const STEP: u64 = 1 << 20;
 /// More LSNs than the last group can have used without leaving a trace of it.
 const SLACK: u64 = 1 << 17;
 
@@ -119,7 +119,9 @@ pub(crate) fn plan(
     }
     let spares = keep_spares(fs, dir, limits, &listing, &misnamed).map_err(io("cannot clear"))?;
     let snapshots = directory::snapshots(fs, dir);
-    let log_id = match choose_log_id(&opened, &snapshots, lock.holder.map(|(_, id)| id)) {
+    let heads = opened.iter().filter_map(|segment| Some(segment.header?.log_id));
+    let known = snapshots.iter().map(|snapshot| snapshot.log_id);
+    let log_id = match choose_log_id(heads, known, lock.holder.map(|(_, id)| id)) {
         Some(log_id) => log_id,
         None => LogId::random().map_err(io("cannot make an identity for"))?,
     };
@@ -168,16 +170,15 @@ fn keep_spares(
 
 /// The newest snapshot's, if a segment agrees or none can speak; else what most segments say; else
 /// the LOCK file's.
-fn choose_log_id(
-    segments: &[OpenSegment],
-    snapshots: &[Snapshot],
+pub(crate) fn choose_log_id(
+    segments: impl Iterator<Item = LogId>,
+    known: impl Iterator<Item = LogId> + Clone,
     lock: Option<LogId>,
 ) -> Option<LogId> {
     let mut votes: HashMap<LogId, usize> = HashMap::new();
-    for header in segments.iter().filter_map(|segment| segment.header) {
-        *votes.entry(header.log_id).or_default() += 1;
+    for log_id in segments {
+        *votes.entry(log_id).or_default() += 1;
     }
-    let known = snapshots.iter().map(|snapshot| snapshot.log_id);
     known
         .clone()
         .find(|id| votes.contains_key(id))

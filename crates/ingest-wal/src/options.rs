@@ -40,6 +40,9 @@ pub struct Options {
     pub snapshot_every: Duration,
     /// How long opening waits for another process to let go. Default: 1 s.
     pub lock_wait: Duration,
+    /// Nothing is removed for its age or for want of room, whatever the limits say: for looking
+    /// after a log whose limits are not known. Default no.
+    pub keep_all: bool,
     /// What the log stands on.
     pub file_system: Arc<dyn FileSystem>,
 }
@@ -58,6 +61,7 @@ impl Default for Options {
             os_sync: Duration::from_millis(200),
             snapshot_every: Duration::from_secs(1),
             lock_wait: Duration::from_secs(1),
+            keep_all: false,
             file_system: Arc::new(StdFileSystem),
         }
     }

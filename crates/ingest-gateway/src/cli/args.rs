@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use ingest_entry::TagPattern;
 
+use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
 
@@ -35,6 +36,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Show entries as they arrive
     Tail(TailArgs),
+    /// Look after a log: inspect, verify, repair, export, replay, forget
+    Wal(WalArgs),
 }
 
 /// Arguments of `run`.
@@ -76,6 +79,9 @@ pub struct CheckArgs {
     /// The configuration
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// The directory of the log, instead of log.dir
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// Also try whether the addresses that it names can be bound
     #[arg(long)]
     pub connect: bool,
@@ -206,6 +212,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cli::{Secret, Start, WalCommand};
 
     fn line(text: &str) -> Result<Command, clap::Error> {
         parse(std::iter::once("ingestry").chain(text.split_whitespace()))
@@ -268,6 +275,31 @@ mod tests {
     }
 
     #[test]
+    fn logs_are_looked_after() {
+        let wal = |text: &str| match line(&format!("wal {text}")).unwrap() {
+            Command::Wal(wal) => wal.command,
+            other => panic!("{other:?}"),
+        };
+        let replay = |text: &str| match wal(&format!("replay {text}")) {
+            WalCommand::Replay(replay) => replay,
+            other => panic!("{other:?}"),
+        };
+        let from = |text: &str| replay(&format!("--output a --from {text}")).from;
+        assert_eq!(from("oldest"), Some(Start::Oldest));
+        assert_eq!(from("1700000000"), Some(Start::At(1_700_000_000)));
+        assert_eq!(from("-15m"), Some(Start::Time(TimeArg::Ago(Duration::from_secs(900)))));
+        assert!(matches!(from("@1700000000.5"), Some(Start::Time(TimeArg::At(_)))));
+        let sent = replay("--target tls://h --secret literal:a:b --tag a* --after 7");
+        assert_eq!(sent.secret, Some(Secret::Literal("a:b".into())));
+        assert!(!format!("{sent:?}").contains("a:b"), "{sent:?}");
+        assert_eq!((sent.select.after, sent.select.tags.len()), (Some(7), 1));
+        let error = line("wal replay --target tcp://h --secret hush").unwrap_err();
+        assert!(error.to_string().contains("env:NAME"), "{error}");
+        let WalCommand::Export(export) = wal("export --since -1h --output f") else { panic!() };
+        assert_eq!((export.format, export.output), (Format::Json, Some("f".into())));
+    }
+
+    #[test]
     fn usage_errors_exit_with_2() {
         for text in [
             "fly",
@@ -287,6 +319,19 @@ mod tests {
             "search --follow --sort time",
             "tail --since now",
             "tail --limit 1",
+            "wal",
+            "wal fly",
+            "wal forget",
+            "wal replay",
+            "wal replay --output a",
+            "wal replay --from 5",
+            "wal replay --output a --from soon",
+            "wal replay --output a --from 5 --tag b",
+            "wal replay --output a --from 5 --target tcp://h",
+            "wal replay --target tcp://h",
+            "wal replay --target tcp://h --secret hush",
+            "wal export --format xml",
+            "wal export --after -5",
         ] {
             let error = line(text).expect_err(text);
             assert_eq!(error.exit_code(), 2, "{text}");

@@ -1,19 +1,181 @@
-//! `ingestry check`: everything that is wrong with a configuration file.
+//! `ingestry check`: everything that is wrong with a configuration file, and what its log's
+//! directory and disk would say to it. Nothing is made and nothing is changed.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+
+use ingest_wal::{
+    CheckedOpening, Directory, Holder, Inspection, SegmentHead, SegmentState, SnapshotState,
+    StdFileSystem,
+};
+use rustix::fs::Access;
 
 use super::{CheckArgs, Exit};
 use crate::config::{Config, Loaded, Protocol, load};
+use crate::log_options::log_options;
+use crate::units::format_size_rounded;
 
 /// `ingestry check FILE [--connect]`.
 pub(super) fn run(args: &CheckArgs) -> io::Result<Exit> {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    match check(&args.file, &mut out, &mut err)? {
-        (Exit::Fine, Some(loaded)) if args.connect => connect(&loaded.config, &mut out, &mut err),
-        (exit, _) => Ok(exit),
+    let (exit, loaded) = check(&args.file, &mut out, &mut err)?;
+    let Some(loaded) = loaded else { return Ok(exit) };
+    let mut config = loaded.config;
+    if let Some(dir) = &args.data_dir {
+        config.log.dir.clone_from(dir);
     }
+    let log = log(&config, &mut out, &mut err)?;
+    if !args.connect {
+        return Ok(log);
+    }
+    let connect = connect(&config, &mut out, &mut err)?;
+    Ok(if log == Exit::Fine { connect } else { log })
+}
+
+/// Asks the log's directory and disk what the start of the gateway would ask them: one line on
+/// `out` when it could begin, the reason on `err` and the exit code of `run` when it could not.
+/// What is odd and stops nothing is a warning. That a gateway has the directory open is fine.
+///
+/// # Errors
+/// When writing fails.
+fn log(config: &Config, out: &mut impl Write, err: &mut impl Write) -> io::Result<Exit> {
+    let directory = Directory::new(&config.log.dir, Arc::new(StdFileSystem));
+    let opening = match directory.check_opening(&log_options(&config.log)) {
+        Ok(opening) => opening,
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            return Ok(super::exit_for(&error));
+        }
+    };
+    let dir = config.log.dir.display();
+    if let Err(error) = writable(&opening, &config.log.dir) {
+        writeln!(err, "error: {error}")?;
+        return Ok(Exit::Failed);
+    }
+    let state = match opening.holder {
+        _ if !opening.exists => "is made at the start".to_owned(),
+        Holder::Process(Some(pid)) => format!("is in use by process {pid}"),
+        Holder::Process(None) => "is in use by another process".to_owned(),
+        Holder::Nobody => "is there".to_owned(),
+    };
+    let (limits, space) = (opening.limits, opening.space);
+    writeln!(
+        out,
+        "log: {dir} {state}; at most {}, {} stay free of {} that are",
+        format_size_rounded(limits.max_bytes),
+        format_size_rounded(limits.min_free),
+        format_size_rounded(space.available)
+    )?;
+    if !opening.exists {
+        warn_room(&opening, 0, err)?;
+        return Ok(Exit::Fine);
+    }
+    match directory.inspect(&mut |_| {}) {
+        Ok(found) => {
+            warn_room(&opening, found.used_bytes, err)?;
+            warn_damage(&found, err)?;
+        }
+        // It is changing under a gateway's hands: no more can be said.
+        Err(error) => writeln!(err, "warning: log: {dir} cannot be looked at: {error}")?,
+    }
+    Ok(Exit::Fine)
+}
+
+/// Whether this user may write where the log writes.
+fn writable(opening: &CheckedOpening, dir: &Path) -> Result<(), String> {
+    let asked = Access::WRITE_OK | Access::EXEC_OK;
+    let ground = &opening.ground;
+    rustix::fs::access(ground, asked).map_err(|error| {
+        if opening.exists {
+            format!("cannot write to {}: {error}", dir.display())
+        } else {
+            format!("cannot make {}: {}: {error}", dir.display(), ground.display())
+        }
+    })?;
+    for name in ["LOCK", "cursor-0", "cursor-1"] {
+        let path = dir.join(name);
+        match rustix::fs::access(&path, Access::WRITE_OK) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(format!("cannot write to {}: {error}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The log can be opened, and may have to wait before it takes anything.
+fn warn_room(opening: &CheckedOpening, used: u64, err: &mut impl Write) -> io::Result<()> {
+    let (limits, space) = (opening.limits, opening.space);
+    if used > limits.max_bytes {
+        writeln!(
+            err,
+            "warning: log.max_bytes: {} are in use, more than the {} allowed: nothing is taken \
+             until what is delivered can go",
+            format_size_rounded(used),
+            format_size_rounded(limits.max_bytes)
+        )?;
+    }
+    if space.available <= limits.min_free.saturating_add(limits.segment_bytes()) {
+        writeln!(
+            err,
+            "warning: log.min_free: {} of the disk are free and {} have to stay free: sources \
+             wait for room",
+            format_size_rounded(space.available),
+            format_size_rounded(limits.min_free)
+        )?;
+    }
+    Ok(())
+}
+
+/// Nothing of this keeps the log from being opened.
+fn warn_damage(found: &Inspection, err: &mut impl Write) -> io::Result<()> {
+    for info in &found.segments {
+        let file = info.segment.name.file_name();
+        match info.head {
+            SegmentHead::Damaged => {
+                writeln!(
+                    err,
+                    "warning: log: the header of {file} is damaged; its records are read"
+                )?;
+            }
+            SegmentHead::OtherName => writeln!(
+                err,
+                "warning: log: the header of {file} names another segment; the start removes it"
+            )?,
+            SegmentHead::Valid { .. } if info.state == SegmentState::Foreign => writeln!(
+                err,
+                "warning: log: {file} is of another log; the start moves it to the quarantine"
+            )?,
+            _ => {}
+        }
+    }
+    for snapshot in &found.snapshots {
+        if !matches!(snapshot.state, SnapshotState::Valid { .. }) {
+            let file = &snapshot.file.name;
+            writeln!(err, "warning: log: {file} is no valid snapshot of the outputs' positions")?;
+        }
+    }
+    if found.cursors.is_none() && found.segments.iter().any(|info| info.account.is_some()) {
+        writeln!(
+            err,
+            "warning: log: no valid snapshot says where the outputs are: all begin at the oldest \
+             entry"
+        )?;
+    }
+    if !found.quarantine.is_empty() {
+        let bytes = found.quarantine.iter().map(|file| file.len).sum();
+        writeln!(
+            err,
+            "warning: log: {} of damaged bytes are in the quarantine; {} entries were lost to \
+             damage so far",
+            format_size_rounded(bytes),
+            found.damaged
+        )?;
+    }
+    Ok(())
 }
 
 /// Tries every address: whether it can be bound now, which one that a gateway uses cannot.

@@ -4,13 +4,20 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use ingest_wal::OpenError;
+
 mod args;
 pub mod check;
 mod run;
 mod search;
+mod wal;
 
 pub use args::{
     CheckArgs, Command, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, command, parse,
+};
+pub use wal::{
+    ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Secret, Select, Start,
+    VerifyArgs, WalArgs, WalCommand,
 };
 
 /// How the program ends.
@@ -46,6 +53,15 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
+/// How the program ends when a log cannot be opened.
+fn exit_for(error: &OpenError) -> Exit {
+    match error {
+        OpenError::InUse { .. } => Exit::InUse,
+        OpenError::Limits(_) => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
 /// Does what was asked for, and says how it ended.
 #[must_use]
 pub fn execute(command: Command) -> Exit {
@@ -55,6 +71,7 @@ pub fn execute(command: Command) -> Exit {
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Search(args) => find(&args),
         Command::Tail(args) => find(&args.into()),
+        Command::Wal(args) => wal::run(&args.command),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr().lock(), "error: {error:#}");

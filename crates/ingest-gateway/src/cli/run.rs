@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ingest_mux::StartError;
-use ingest_wal::OpenError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, RunArgs};
@@ -71,8 +70,7 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
 
 fn exit_for(error: &GatewayError) -> Exit {
     match error {
-        GatewayError::Start(StartError::Log(OpenError::InUse { .. })) => Exit::InUse,
-        GatewayError::Start(StartError::Log(OpenError::Limits(_))) => Exit::Usage,
+        GatewayError::Start(StartError::Log(error)) => super::exit_for(error),
         _ => Exit::Failed,
     }
 }

@@ -15,10 +15,11 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use ingest_entry::{EntryJson, Timestamp};
+use ingest_entry::{EntryJson, TagPattern, Timestamp};
 use ingest_store::{Follow, Hit, Query, Report, Store, StoreError};
 
-use super::{Format, SearchArgs, Sort};
+use super::{Filter, Format, SearchArgs, Sort};
+use crate::units::{Network, TimeArg};
 
 /// Bytes gathered for one write.
 const BUFFER: usize = 64 * 1024;
@@ -99,17 +100,9 @@ fn run<W: Write>(
 }
 
 fn query(args: &SearchArgs) -> anyhow::Result<Query> {
-    let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut query = Query::new();
-    query.tags.clone_from(&args.filter.tags);
-    query.src = match &args.filter.src {
-        Some(net) => Some(net.to_string().parse()?),
-        None => None,
-    };
-    query.contains = args.filter.contains.as_ref().map(|text| text.as_bytes().to_vec());
-    query.since = args.since.map(|time| time.resolve(now));
-    query.until = args.until.map(|time| time.resolve(now));
-    query.arrived_since = args.arrived_since.map(|time| time.resolve(now));
+    let Filter { tags, src, contains, .. } = &args.filter;
+    let times = [args.since, args.until, args.arrived_since];
+    let mut query = conditions(tags, src.as_ref(), contains.as_deref(), times)?;
     query.limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     query.sort = match args.sort {
         Sort::Arrival => ingest_store::Sort::Arrival,
@@ -118,7 +111,27 @@ fn query(args: &SearchArgs) -> anyhow::Result<Query> {
     Ok(query)
 }
 
-fn note(report: &Report, err: &mut impl Write) -> io::Result<()> {
+/// The conditions that searches and exports share; the times are since, until and arrived since.
+pub(super) fn conditions(
+    tags: &[TagPattern],
+    src: Option<&Network>,
+    contains: Option<&str>,
+    times: [Option<TimeArg>; 3],
+) -> anyhow::Result<Query> {
+    let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut query = Query::new();
+    query.tags = tags.to_vec();
+    query.src = match src {
+        Some(net) => Some(net.to_string().parse()?),
+        None => None,
+    };
+    query.contains = contains.map(|text| text.as_bytes().to_vec());
+    [query.since, query.until, query.arrived_since] =
+        times.map(|time| time.map(|time| time.resolve(now)));
+    Ok(query)
+}
+
+pub(super) fn note(report: &Report, err: &mut impl Write) -> io::Result<()> {
     if report.damaged_bytes > 0 {
         writeln!(err, "Damage was passed over: {} bytes.", report.damaged_bytes)?;
     }
@@ -141,13 +154,7 @@ impl<W: Write> Printer<W> {
     }
 
     fn print(&mut self, hit: &Hit<'_>) -> ControlFlow<()> {
-        let out = &mut self.out;
-        let written = match self.format {
-            Format::Text => text(hit, out),
-            Format::Json => json(hit, out),
-            Format::Raw => out.write_all(hit.entry.data),
-        };
-        let written = written.and_then(|()| self.out.write_all(b"\n"));
+        let written = print(self.format, hit, &mut self.out);
         self.settle(written)
     }
 
@@ -167,6 +174,16 @@ impl<W: Write> Printer<W> {
             }
         }
     }
+}
+
+/// Writes one entry with the line feed behind it.
+pub(super) fn print(format: Format, hit: &Hit<'_>, out: &mut impl Write) -> io::Result<()> {
+    match format {
+        Format::Text => text(hit, out),
+        Format::Json => json(hit, out),
+        Format::Raw => out.write_all(hit.entry.data),
+    }?;
+    out.write_all(b"\n")
 }
 
 fn json(hit: &Hit<'_>, out: &mut impl Write) -> io::Result<()> {

@@ -37,7 +37,9 @@ fn a_good_file_is_fine_and_runs() {
     let checked = ended(work.path(), &["check", "good.toml"]);
     assert_eq!(checked.status.code(), Some(0));
     let (out, err) = (text(checked.stdout), text(checked.stderr));
-    assert_eq!((out.as_str(), err.as_str()), ("good.toml: fine: 1 source, 1 destination\n", ""));
+    let (first, log) = out.split_once('\n').unwrap();
+    assert_eq!((first, err.as_str()), ("good.toml: fine: 1 source, 1 destination", ""));
+    assert!(log.starts_with("log: kept is made at the start; at most 64 MiB, "), "{log}");
     assert!(!work.path().join("kept").exists(), "a check touches nothing");
 
     let ingestry = Ingestry::start(work.path(), &["run", "--config", "good.toml"]);
@@ -79,4 +81,8 @@ fn limits_that_cannot_work_are_refused_at_the_start() {
     let found = (space.f_blocks * space.f_frsize).to_string();
     let needed = (1000_u64 << 40).to_string();
     assert!(err.contains(&found) && err.contains(&needed), "{err}, {found} bytes");
+    let checked = ended(work.path(), &["check", "large.toml"]);
+    assert_eq!(checked.status.code(), run.status.code());
+    assert_eq!(text(checked.stderr), err);
+    assert!(!work.path().join("ingestry-data").exists());
 }

@@ -14,14 +14,20 @@ pub(crate) fn all(search: &mut Search<'_>) -> io::Result<()> {
     let end = search.view.end();
     let segments = std::mem::take(&mut search.view.segments);
     for segment in &segments {
+        search.watch.segment(segment);
+        if segment.end <= search.filter.from {
+            continue;
+        }
         let Some(mut opened) = open(search, segment)? else { continue };
         for part in opened.parts(&search.filter, Times::ALL, end, &mut search.report) {
             let mut skip = 0;
+            search.watch.part(&part);
             if show(search, &mut opened, &part, &mut skip)?.is_break() {
                 return Ok(());
             }
         }
     }
+    search.watch.end();
     Ok(())
 }
 
@@ -39,7 +45,7 @@ pub(crate) fn last(search: &mut Search<'_>, limit: usize) -> io::Result<()> {
     let limit = limit as u64;
     let (mut found, mut hot) = (0u64, Vec::new());
     for segment in segments.iter().rev() {
-        if found >= limit {
+        if found >= limit || segment.end <= search.filter.from {
             break;
         }
         let Some(mut opened) = open(search, segment)? else { continue };

@@ -15,6 +15,7 @@ use crate::hit::{Hit, Report, Sink};
 use crate::names::Names;
 use crate::segment::Match;
 use crate::view::View;
+use crate::watch::Watching;
 
 /// A search under way.
 pub(crate) struct Search<'s> {
@@ -24,6 +25,7 @@ pub(crate) struct Search<'s> {
     pub(crate) filter: Filter,
     pub(crate) report: Report,
     pub(crate) sink: &'s mut Sink<'s>,
+    pub(crate) watch: Watching,
 }
 
 /// Hands a match to the sink, with the names that belong to it.

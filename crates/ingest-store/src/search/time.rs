@@ -111,7 +111,7 @@ fn from(
     mut known: Vec<Known>,
     mut count_damage: bool,
 ) -> io::Result<()> {
-    let Search { dir, view, names, filter, report, sink } = search;
+    let Search { dir, view, names, filter, report, sink, .. } = search;
     let end = view.end();
     let (mut window, mut scratch) = (Window::new(memory), String::new());
     let wanted = |key: Key, after: Option<Key>| match after {

@@ -32,7 +32,7 @@ pub enum SidecarError {
 }
 
 /// Whether nothing will be written to a segment any more.
-fn is_over(segment: &OfflineSegment, sealed: bool) -> bool {
+pub(super) fn is_over(segment: &OfflineSegment, sealed: bool) -> bool {
     sealed || segment.end != u64::MAX
 }
 
@@ -42,6 +42,19 @@ fn is_over(segment: &OfflineSegment, sealed: bool) -> bool {
 /// # Errors
 /// What the operating system says.
 pub fn missing_sidecars(dir: &Directory) -> io::Result<Vec<OfflineSegment>> {
+    missing_sidecars_but(dir, &mut |_| false)
+}
+
+/// As [`missing_sidecars`], leaving out the segments whose sidecars are `known` to be valid: for
+/// who asks again and again, and remembers those that have not changed since. Neither these
+/// segments nor their sidecars are opened.
+///
+/// # Errors
+/// What the operating system says.
+pub fn missing_sidecars_but(
+    dir: &Directory,
+    known: &mut dyn FnMut(&OfflineSegment) -> bool,
+) -> io::Result<Vec<OfflineSegment>> {
     let segments = match dir.segments() {
         Ok(segments) => segments,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -49,6 +62,9 @@ pub fn missing_sidecars(dir: &Directory) -> io::Result<Vec<OfflineSegment>> {
     };
     let mut missing = Vec::new();
     for segment in segments {
+        if known(&segment) {
+            continue;
+        }
         let Some(file) = dir.open(&segment)? else { continue };
         let account = file.account()?;
         if is_over(&segment, account.is_some())

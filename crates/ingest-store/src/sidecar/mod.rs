@@ -80,11 +80,13 @@ mod blocks;
 mod bloom;
 mod build;
 mod bytes;
+mod check;
 mod file;
 mod read;
 mod runs;
 
-pub use file::{SidecarError, missing_sidecars, write_sidecar};
+pub use check::{SidecarCheck, SidecarState};
+pub use file::{SidecarError, missing_sidecars, missing_sidecars_but, write_sidecar};
 pub(crate) use read::Sidecar;
 
 /// First bytes of a sidecar.

@@ -153,6 +153,7 @@ impl Sidecar {
             filters = rest;
             let wanted = with_tags.as_ref().is_none_or(|set| set.get(at) == Some(&true))
                 && block.first < end
+                && self.blocks.get(at + 1).is_none_or(|next| next.first > filter.from)
                 && overlap(filter, times, &block.times)
                 && filter.arrival(block.arrivals.max)
                 && (filter.src.is_none() || words > 0)
@@ -211,7 +212,7 @@ fn overlap(filter: &Filter, times: Times, span: &Span) -> bool {
         && filter.times(span.min, span.max)
 }
 
-fn read_whole(file: &dyn File) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_whole(file: &dyn File) -> io::Result<Option<Vec<u8>>> {
     let len = file.len()?;
     if len > MAX_LEN {
         return Ok(None);

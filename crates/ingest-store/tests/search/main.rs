@@ -4,4 +4,5 @@
 mod faults;
 mod follow;
 mod model;
+mod sidecars;
 mod support;

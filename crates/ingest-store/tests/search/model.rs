@@ -65,18 +65,18 @@ fn entry(dice: &mut Dice, n: i64) -> Entry {
     entry
 }
 
-struct Fixture {
-    written: Vec<Found>,
+pub(crate) struct Fixture {
+    pub(crate) written: Vec<Found>,
     /// What was done to the sidecars, and the directory.
-    variants: Vec<(&'static str, tempfile::TempDir)>,
+    pub(crate) variants: Vec<(&'static str, tempfile::TempDir)>,
     _running: Option<Writing>,
 }
 
-fn arrival(n: i64) -> i64 {
+pub(crate) fn arrival(n: i64) -> i64 {
     (START + n / 20) * 1_000_000_000
 }
 
-fn fixture() -> &'static Fixture {
+pub(crate) fn fixture() -> &'static Fixture {
     static FIXTURE: OnceLock<Fixture> = OnceLock::new();
     FIXTURE.get_or_init(build)
 }
@@ -179,7 +179,7 @@ fn covers(pattern: &TagPattern, tag: &str) -> bool {
 }
 
 /// What the query asks for, said as plainly as possible.
-fn expected(written: &[Found], query: &Query) -> Vec<Found> {
+pub(crate) fn expected(written: &[Found], query: &Query) -> Vec<Found> {
     let time = |ts: Timestamp| ts.unix_nanos();
     let text = |pattern: &TagPattern| pattern.to_string();
     let mut found: Vec<Found> = written
@@ -194,6 +194,7 @@ fn expected(written: &[Found], query: &Query) -> Vec<Found> {
                 && query.since.is_none_or(|since| time(found.entry.ts) >= time(since))
                 && query.until.is_none_or(|until| time(found.entry.ts) < time(until))
                 && query.arrived_since.is_none_or(|since| i128::from(found.arrived) >= time(since))
+                && query.from.is_none_or(|from| found.lsn >= from)
                 && query.src.is_none_or(|net| inside(&net, found.entry.src))
                 && query.contains.as_ref().is_none_or(|needle| {
                     needle.is_empty() || data.windows(needle.len()).any(|part| part == needle)
@@ -208,7 +209,7 @@ fn expected(written: &[Found], query: &Query) -> Vec<Found> {
     found.split_off(found.len().saturating_sub(limit))
 }
 
-fn queries() -> impl Strategy<Value = Query> {
+pub(crate) fn queries() -> impl Strategy<Value = Query> {
     let tags = prop::sample::select(vec![
         "app-1", "app-*", "app-rare", "#*", "#5", "#777", "*", "none", "default",
     ]);
@@ -232,6 +233,9 @@ fn queries() -> impl Strategy<Value = Query> {
             .prop_map(|(s, n)| Timestamp::from_wire(START + s + Timestamp::EPOCH_OFFSET, n))
     };
     let needles = prop::sample::select(vec!["", "1", "99", "4444 ", "x8", "888 xx", "none"]);
+    // Before the second epoch, at its beginning, and in it.
+    let second = 1u64 << 20;
+    let from = prop_oneof![0..9000u64, Just(second), second..second + 3000];
     let limits = prop_oneof![Just(0), Just(1), 2..40usize, 100..12_000usize];
     (
         prop::collection::vec(tags, 0..3),
@@ -242,14 +246,16 @@ fn queries() -> impl Strategy<Value = Query> {
         prop::option::weighted(0.2, needles),
         prop::option::weighted(0.5, limits),
         any::<bool>(),
+        prop::option::weighted(0.3, from),
     )
-        .prop_map(|(tags, since, until, arrived, net, needle, limit, by_time)| {
+        .prop_map(|(tags, since, until, arrived, net, needle, limit, by_time, from)| {
             let mut query = Query::new();
             query.tags = tags.into_iter().map(|tag| tag.parse().unwrap()).collect();
             (query.since, query.until, query.arrived_since) = (since, until, arrived);
             query.src = net.map(|net| net.parse::<Net>().unwrap());
             query.contains = needle.map(|needle| needle.as_bytes().to_vec());
             query.limit = limit;
+            query.from = from;
             query.sort = if by_time { Sort::Time } else { Sort::Arrival };
             query
         })

@@ -137,6 +137,15 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// The format number of what begins like a snapshot and is of another format.
+    pub(crate) fn unknown_format(bytes: &[u8]) -> Option<u16> {
+        let mut input = Input::new(bytes);
+        let format = (input.take(8)? == MAGIC).then(|| input.u16())??;
+        (format != FORMAT).then_some(format)
+    }
+}
+
 fn put_len(out: &mut Vec<u8>, len: usize) {
     out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
 }

@@ -459,6 +459,13 @@ impl Connection {
         self.shared.lock().machine.outstanding()
     }
 
+    /// How many of the entries that were sent, counted from the first one, are acknowledged
+    /// without a gap; it never falls, and stays when the connection is lost.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.shared.lock().machine.first_outstanding().saturating_sub(1)
+    }
+
     /// Numbers since the connection began.
     #[must_use]
     pub fn counts(&self) -> ClientCounts {

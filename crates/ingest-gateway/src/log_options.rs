@@ -1,0 +1,16 @@
+//! How the log of a configuration is opened: one place for `run` and `check`.
+
+use ingest_wal::Options;
+
+use crate::config::LogConfig;
+
+/// The options that `[log]` stands for.
+pub(crate) fn log_options(log: &LogConfig) -> Options {
+    let mut options = Options::default();
+    options.max_bytes = log.max_bytes;
+    options.min_free = log.min_free;
+    options.keep_bytes = log.keep.bytes;
+    options.keep_age = log.keep.age;
+    options.memory = Some(log.memory);
+    options
+}
