@@ -53,6 +53,28 @@ xflags::xflags! {
             optional peer: String
         }
 
+        /// Fuzz the decoders and machines, beginning with the recorded vectors (those in the directory
+        /// `INGESTRY_VECTORS`, if set) and `testdata/fuzz`, and say what was run and covered.
+        /// Exits 1 when a promise was broken, with the input kept. Installs cargo-fuzz if need be.
+        cmd fuzz {
+            /// Only this one (default: all).
+            optional target: String
+            /// How long for each (default 1).
+            optional --minutes minutes: NonZeroU32
+            /// Two at a time.
+            optional --two
+            /// Take the smallest inputs that cover the most into `testdata/fuzz`.
+            optional --keep
+            /// Print the targets.
+            optional --list
+            /// Run the kept inputs and the seeds once, without a fuzzer.
+            optional --replay
+            /// Run this input through the target, and nothing else.
+            optional --input path: PathBuf
+            /// Fuzz with a planted fault: exits 0 when it was found within 5 minutes, 1 when not.
+            optional --plant
+        }
+
         /// Print this text. So does no command at all.
         cmd help {}
     }
@@ -115,9 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn fuzzing_has_options() {
+        let Ok(XtaskCmd::Fuzz(fuzz)) = parse(&["fuzz", "entry", "--minutes", "3", "--plant"])
+        else {
+            panic!("fuzz");
+        };
+        assert_eq!(fuzz.target.as_deref(), Some("entry"));
+        assert_eq!(fuzz.minutes.map(u32::from), Some(3));
+        assert!(fuzz.plant && !fuzz.replay && !fuzz.list && !fuzz.keep);
+        assert!(parse(&["fuzz", "--minutes", "0"]).is_err());
+    }
+
+    #[test]
     fn help_names_every_command() {
         let help = help();
-        for command in ["tidy", "ci", "--quick", "crash", "--plant", "interop", "help"] {
+        for command in ["tidy", "ci", "--quick", "crash", "--plant", "interop", "fuzz", "help"] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }
     }

@@ -7,6 +7,7 @@
 mod ci;
 mod crash;
 mod flags;
+mod fuzz;
 mod interop;
 mod tidy;
 mod util;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
         XtaskCmd::Crash(flags) => crash::run(&flags),
+        XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
