@@ -189,6 +189,10 @@ impl ServerMachine {
 
     fn advance(&mut self, now: Instant) -> Result<Option<ServerEvent>, ProtocolError> {
         loop {
+            // What a client does not read is not added to, whatever it asks for.
+            if self.is_hot() && self.replies.len() >= self.config.limits.replies {
+                return Ok(None);
+            }
             let step = match self.state {
                 State::Response => self.response()?,
                 State::TagRequest => self.tag_request()?,
