@@ -2,14 +2,18 @@
 //! ingestry program.
 
 pub mod admin;
+pub mod children;
 pub mod cli;
 pub mod config;
 pub mod counters;
+mod destinations;
 mod gateway;
 pub mod map;
+mod secret;
 mod sidecars;
 mod sources;
 mod suggest;
 pub mod units;
 
 pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};
+pub use secret::IngestSecretError;

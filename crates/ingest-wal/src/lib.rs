@@ -63,6 +63,7 @@ mod ranges;
 mod reader;
 mod scan;
 mod shared;
+mod spare;
 mod status;
 mod tail;
 
