@@ -61,11 +61,33 @@ xflags::xflags! {
             optional --entries count: u64
         }
 
+        /// Fuzz the decoders and machines, beginning with the recorded vectors (those in the directory
+        /// `INGESTRY_VECTORS`, if set) and `testdata/fuzz`, and say what was run and covered.
+        /// Exits 1 when a promise was broken, with the input kept. Installs cargo-fuzz if need be.
+        cmd fuzz {
+            /// Only this one (default: all).
+            optional target: String
+            /// How long for each (default 1).
+            optional --minutes minutes: NonZeroU32
+            /// Two at a time.
+            optional --two
+            /// Take the smallest inputs that cover the most into `testdata/fuzz`.
+            optional --keep
+            /// Print the targets.
+            optional --list
+            /// Run the kept inputs and the seeds once, without a fuzzer.
+            optional --replay
+            /// Run this input through the target, and nothing else.
+            optional --input path: PathBuf
+            /// Fuzz with a planted fault: exits 0 when it was found within 5 minutes, 1 when not.
+            optional --plant
+        }
+
         /// Measure, beside what the machine can do at best, and compare with the floors and goals that
         /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
         /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
         cmd bench {
-            /// What to measure: wire, or all (default all).
+            /// What to measure: wire, attack (a server under attack), or all (default all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String
@@ -142,6 +164,18 @@ mod tests {
     }
 
     #[test]
+    fn fuzzing_has_options() {
+        let Ok(XtaskCmd::Fuzz(fuzz)) = parse(&["fuzz", "entry", "--minutes", "3", "--plant"])
+        else {
+            panic!("fuzz");
+        };
+        assert_eq!(fuzz.target.as_deref(), Some("entry"));
+        assert_eq!(fuzz.minutes.map(u32::from), Some(3));
+        assert!(fuzz.plant && !fuzz.replay && !fuzz.list && !fuzz.keep);
+        assert!(parse(&["fuzz", "--minutes", "0"]).is_err());
+    }
+
+    #[test]
     fn benches_have_options() {
         let line = "bench wire --only 256B --runs 7 --seconds 2 --peers --json out";
         let Ok(XtaskCmd::Bench(bench)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
@@ -159,9 +193,10 @@ mod tests {
     #[test]
     fn help_names_every_command() {
         let help = help();
-        for command in
-            ["tidy", "ci", "--quick", "crash", "--plant", "interop", "bench", "--json", "help"]
-        {
+        for command in [
+            "tidy", "ci", "--quick", "crash", "--plant", "interop", "bench", "--json", "fuzz",
+            "help",
+        ] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }
     }

@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod crash;
 mod flags;
+mod fuzz;
 mod interop;
 mod tidy;
 mod util;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
         XtaskCmd::Crash(flags) => crash::run(&flags),
+        XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());

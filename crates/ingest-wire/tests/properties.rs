@@ -336,3 +336,58 @@ fn a_server_stops_reading_when_nothing_is_confirmed() {
     assert!(at < bytes.len(), "not all was read");
     assert!(machine.space().is_empty());
 }
+
+/// A client that asks and asks, and reads nothing: each row is a command with a reply, and whether
+/// the set-up is over.
+#[test]
+fn a_server_stops_answering_a_client_that_does_not_read() {
+    let commands: [(&str, bool, &[u8]); 8] = [
+        ("a tag with a bad name", true, &[0x00, 0x53, 0x67, 0x18, 1, 0, 0, 0, b'.']),
+        ("a state message", true, &[0x00, 0x66, 0x55, 0x44, 0, 0, 0, 0]),
+        ("an empty ditto block", true, &[0xAA, 0xBB, 0xCC, 0xDD, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("a ping", true, &[0x01, 0x00, 0x77, 0x88]),
+        ("an early ping", false, &[0x01, 0x00, 0x77, 0x88]),
+        ("a version", false, &[0x00, 0x44, 0x33, 0x22, 3, 0]),
+        ("a name", false, &[0x00, 0x34, 0x79, 0x22, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("a question", false, &[0x00, 0x55, 0x44, 0x33]),
+    ];
+    for (what, set_up, command) in commands {
+        let limits = WireLimits { replies: 600, buffer: 8 << 10, ..WireLimits::default() };
+        let config = ServerConfig { limits, accepting: false, ..ServerConfig::default() };
+        let now = Instant::now();
+        let mut machine = ServerMachine::new(config, [1; 32], 1, now);
+        let mut bytes = greeting();
+        if set_up {
+            bytes.extend([0x50, 0x73, 0xDF, 0x1A]);
+        } else if what == "a question" {
+            bytes.extend([0x00, 0x44, 0x33, 0x22, 9, 0]);
+        }
+        for _ in 0..5_000 {
+            bytes.extend(command);
+        }
+        let (mut at, mut read) = (0, 0);
+        // Deaf: it stops at the limit. Once the client reads, all of it is answered.
+        for deaf in [true, false] {
+            loop {
+                let taken = machine.feed(&bytes[at..]);
+                at += taken;
+                let mut events = 0;
+                while let Some(event) = machine.poll(now).unwrap() {
+                    events += 1;
+                    answer(&mut machine, event, now, &mut Vec::new());
+                }
+                let waiting = machine.output().unwrap().len();
+                assert!(waiting < 600 + 12, "{what}: {waiting} bytes wait");
+                if !deaf {
+                    read += waiting;
+                    machine.written(waiting);
+                }
+                if events == 0 && taken == 0 && (deaf || waiting == 0) {
+                    break;
+                }
+            }
+            assert_eq!(at < bytes.len(), deaf, "{what}: {at} of {} bytes were heard", bytes.len());
+        }
+        assert!(read >= 5_000 * 4, "{what}: {read} bytes of replies");
+    }
+}

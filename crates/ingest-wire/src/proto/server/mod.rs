@@ -213,6 +213,10 @@ impl ServerMachine {
             }
         }
         loop {
+            // What a client does not read is not added to, whatever it asks for.
+            if self.is_hot() && self.replies.len() >= self.config.limits.replies {
+                return Ok(None);
+            }
             let step = match self.state {
                 State::Response => self.response()?,
                 State::TagRequest => self.tag_request()?,

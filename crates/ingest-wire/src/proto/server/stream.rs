@@ -39,9 +39,6 @@ impl ServerMachine {
             }
             magic => return Err(ProtocolError::UnknownCommand { magic }),
         }
-        if self.replies.len() >= self.config.limits.replies {
-            return Ok(Step::Wait);
-        }
         Ok(Step::On)
     }
 
@@ -49,7 +46,7 @@ impl ServerMachine {
     pub(super) fn entries(&mut self) -> Result<Step, ProtocolError> {
         let limits = self.config.limits;
         let room = u64::from(limits.unconfirmed).saturating_sub(self.acks.unconfirmed());
-        if room == 0 || self.replies.len() >= limits.replies {
+        if room == 0 {
             return Ok(Step::Wait);
         }
         let mut room = usize::try_from(room).unwrap_or(usize::MAX);

@@ -1,0 +1,54 @@
+//! What fuzzing checks, target by target: functions on bytes that panic when a promise is broken.
+//!
+//! Two things run them: libFuzzer, through the programs in `fuzz_targets/`, and an ordinary test,
+//! `xtask/tests/corpus.rs`, which takes this file as a module and replays the kept inputs.
+//!
+//! Every target counts memory as well: what an input makes us allocate is bounded by its length
+//! and a constant, never by a length that it merely declares.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken promise is a panic")]
+
+mod block;
+mod client;
+mod entry;
+pub mod plant;
+mod script;
+mod server;
+mod stored;
+mod wire;
+
+use peak_alloc::PeakAlloc;
+
+pub use block::block;
+pub use client::client;
+pub use entry::entry;
+pub use server::server;
+pub use stored::stored;
+
+/// Counts what is allocated; one target runs at a time.
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// A target: its name, and its function without what the function has seen.
+type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 5] = [
+    ("entry", |input| drop(entry(input))),
+    ("block", |input| drop(block(input))),
+    ("stored", |input| drop(stored(input))),
+    ("client", |input| drop(client(input))),
+    ("server", |input| drop(server(input))),
+];
+
+/// Runs something that may allocate so many bytes at most, in all that is alive at once.
+///
+/// # Panics
+/// If it takes more.
+fn within<T>(bytes: usize, run: impl FnOnce() -> T) -> T {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let result = run();
+    let peak = MEMORY.peak_usage().saturating_sub(before);
+    assert!(peak <= bytes, "{peak} bytes were allocated at once, {bytes} are due");
+    result
+}
