@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand};
+use ingest_entry::TagPattern;
 use ingest_store::Query;
 use ingest_wal::Lsn;
 
 use crate::cli::Format;
 use crate::units::{Network, TimeArg};
-use ingest_entry::TagPattern;
 
 /// Arguments of `wal`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
