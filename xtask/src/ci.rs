@@ -106,6 +106,8 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
     steps.push(Step { name: "tidy".to_owned(), work: Work::Tidy });
     steps.push(Step::cargo("test", "test --workspace"));
     if !quick {
+        // What measures is not built without being asked for.
+        steps.push(Step::cargo("bench", "test --locked --package xtask --all-features bench::"));
         // The program as it is keeps its promises, and one that does not is noticed.
         let crash = "xtask crash --profile dev --rounds 12 --seed 1";
         steps.push(Step::cargo("crash", crash));
@@ -170,6 +172,7 @@ mod tests {
             "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
             "cargo xtask tidy",
             "cargo test --workspace",
+            "cargo test --locked --package xtask --all-features bench::",
             "cargo xtask crash --profile dev --rounds 12 --seed 1",
             "cargo xtask crash --profile dev --rounds 12 --seed 1 --plant ack-before-write",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",

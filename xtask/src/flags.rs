@@ -53,6 +53,25 @@ xflags::xflags! {
             optional peer: String
         }
 
+        /// Measure, beside what the machine can do at best, and compare with the floors and goals that
+        /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
+        /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
+        cmd bench {
+            /// What to measure: wire, or all (default all).
+            optional name: String
+            /// Only cases whose names hold this text, and what they are compared to.
+            optional --only text: String
+            /// How many times each case runs, in turn with the others (default and least for a
+            /// verdict: 5).
+            optional --runs runs: NonZeroU32
+            /// Seconds of one run of a case (default 3).
+            optional --seconds seconds: NonZeroU32
+            /// Also run the foreign programs that a case knows. One that is missing is an error.
+            optional --peers
+            /// Write one JSON object a case to this file, one a line.
+            optional --json file: PathBuf
+        }
+
         /// Print this text. So does no command at all.
         cmd help {}
     }
@@ -115,9 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn benches_have_options() {
+        let line = "bench wire --only 256B --runs 7 --seconds 2 --peers --json out";
+        let Ok(XtaskCmd::Bench(bench)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
+            panic!("{line}");
+        };
+        assert_eq!(bench.name.as_deref(), Some("wire"));
+        assert_eq!(bench.only.as_deref(), Some("256B"));
+        assert_eq!(bench.runs.map(u32::from), Some(7));
+        assert_eq!(bench.seconds.map(u32::from), Some(2));
+        assert!(bench.peers);
+        assert_eq!(bench.json, Some("out".into()));
+        assert!(parse(&["bench", "--runs", "0"]).is_err());
+    }
+
+    #[test]
     fn help_names_every_command() {
         let help = help();
-        for command in ["tidy", "ci", "--quick", "crash", "--plant", "interop", "help"] {
+        for command in
+            ["tidy", "ci", "--quick", "crash", "--plant", "interop", "bench", "--json", "help"]
+        {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }
     }

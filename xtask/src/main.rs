@@ -4,6 +4,7 @@
 //! `main`, and one file here.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
 
+mod bench;
 mod ci;
 mod crash;
 mod flags;
@@ -16,7 +17,11 @@ use std::process::ExitCode;
 use flags::XtaskCmd;
 
 fn main() -> ExitCode {
-    let outcome = match flags::from_env_or_exit() {
+    if let Some(outcome) = bench::side() {
+        return exit(outcome.map(|()| true));
+    }
+    exit(match flags::from_env_or_exit() {
+        XtaskCmd::Bench(flags) => bench::run(&flags),
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
         XtaskCmd::Crash(flags) => crash::run(&flags),
@@ -25,7 +30,10 @@ fn main() -> ExitCode {
             println!("{}", flags::help());
             Ok(true)
         }
-    };
+    })
+}
+
+fn exit(outcome: anyhow::Result<bool>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -108,16 +108,18 @@ impl Header {
         if self.src.is_flagged_v4() {
             word |= FLAG_IPV4;
         }
-        let [w0, w1, w2, w3] = word.to_le_bytes();
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.ts.wire_seconds().to_le_bytes();
-        let [n0, n1, n2, n3] = self.ts.nanos().to_le_bytes();
-        let [t0, t1] = self.tag.0.to_le_bytes();
-        let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, aa, ab, ac, ad, ae, af] =
-            *self.src.wire_bytes();
-        [
-            w0, w1, w2, w3, s0, s1, s2, s3, s4, s5, s6, s7, n0, n1, n2, n3, t0, t1, a0, a1, a2, a3,
-            a4, a5, a6, a7, a8, a9, aa, ab, ac, ad, ae, af,
-        ]
+        // One store a field: written byte by byte, the first one takes four.
+        let mut bytes = [0; Self::LEN];
+        let (lengths, rest) = bytes.split_at_mut(4);
+        let (seconds, rest) = rest.split_at_mut(8);
+        let (nanos, rest) = rest.split_at_mut(4);
+        let (tag, address) = rest.split_at_mut(2);
+        lengths.copy_from_slice(&word.to_le_bytes());
+        seconds.copy_from_slice(&self.ts.wire_seconds().to_le_bytes());
+        nanos.copy_from_slice(&self.ts.nanos().to_le_bytes());
+        tag.copy_from_slice(&self.tag.0.to_le_bytes());
+        address.copy_from_slice(self.src.wire_bytes());
+        bytes
     }
 
     /// Reads a header. Any 34 bytes are one: lengths are checked by those who know their limits
@@ -215,7 +217,9 @@ impl<'a> EntryRef<'a> {
         out.reserve(self.stored_len());
         out.extend_from_slice(&header);
         out.extend_from_slice(self.data);
-        out.extend_from_slice(self.values.as_bytes());
+        if !self.values.is_empty() {
+            out.extend_from_slice(self.values.as_bytes());
+        }
         Ok(())
     }
 

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::children::Children;
+
 /// A number that threads share.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -101,6 +103,10 @@ pub struct SourceCounters {
     pub connections_total: Counter,
     /// Connections that ended otherwise than by an end of file that was answered.
     pub connections_aborted: Counter,
+    /// Connections that were not let in: no authentication, or a handshake that failed.
+    pub connections_refused: Counter,
+    /// Who is behind the connections, where the protocol says it.
+    pub children: Children,
     /// Times that reading waited for the budget or the log.
     pub waits: Counter,
     /// Datagrams that the kernel dropped before they could be read. Not items: nobody knows how
@@ -121,6 +127,8 @@ impl SourceCounters {
             connections_open: Counter::default(),
             connections_total: Counter::default(),
             connections_aborted: Counter::default(),
+            connections_refused: Counter::default(),
+            children: Children::default(),
             waits: Counter::default(),
             kernel_drops: Counter::default(),
         }

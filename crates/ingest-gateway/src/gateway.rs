@@ -3,26 +3,33 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ingest_entry::TagId;
 use ingest_mux::{
     CloseReport, DefineError, Filter, Health, Level, Muxer, Output, SharedDestination, StartError,
     Status, TagMatch,
 };
+use ingest_wire::Secret;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, View};
 use crate::config::{
-    Config, DestinationKind, Durability, ListenAddr, Route, SourceKind, TagPattern,
+    Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
+    ListenAddr, Route, SecretError, SourceKind, TagPattern, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::log_options::log_options;
 use crate::map::graphite::reasons;
-use crate::sidecars;
-use crate::sources::{Context, RejectLog, graphite, graphite_udp};
+use crate::secret::{IngestSecretError, ingest_secret};
+use crate::sources::gravwell::Gravwell;
+use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell};
+use crate::{destinations, sidecars};
 
 /// Why a gateway could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +55,30 @@ pub enum GatewayError {
         listen: String,
         /// What the operating system said.
         error: io::Error,
+    },
+    /// There is no secret that clients of a source could be asked for.
+    #[error("source {name:?} has no ingest secret: {error}")]
+    Secret {
+        /// The source.
+        name: String,
+        /// Why.
+        error: IngestSecretError,
+    },
+    /// A destination's secret cannot be read.
+    #[error("destination {name:?} has no secret: {error}")]
+    DestinationSecret {
+        /// The destination.
+        name: String,
+        /// Why.
+        error: SecretError,
+    },
+    /// Certificates or keys cannot be used.
+    #[error("{name}: TLS: {error}")]
+    Tls {
+        /// The source or destination.
+        name: String,
+        /// Why.
+        error: TlsFileError,
     },
     /// A destination was given twice.
     #[error("two destinations are named {0:?}")]
@@ -93,6 +124,7 @@ pub struct Gateway {
     sources: JoinSet<()>,
     helpers: JoinSet<()>,
     addresses: BTreeMap<String, SocketAddr>,
+    secrets: BTreeMap<String, String>,
 }
 
 /// What the gateway and its admin pages share.
@@ -101,6 +133,8 @@ struct Inner {
     muxer: Muxer,
     counters: Vec<Arc<SourceCounters>>,
     stores: Vec<String>,
+    /// The types of the configured destinations.
+    outputs: BTreeMap<String, &'static str>,
     started: Instant,
 }
 
@@ -146,6 +180,7 @@ impl Gateway {
         let (stop, stopping) = watch::channel(false);
         let mut addresses = BTreeMap::new();
         let mut counters = Vec::new();
+        let mut secrets = BTreeMap::new();
         let mut ready = Vec::new();
         let level = match config.log.durability {
             Durability::Memory => Level::Memory,
@@ -153,15 +188,19 @@ impl Gateway {
             Durability::Disk => Level::Disk,
         };
         let memory = muxer.log().status().limits.memory;
+        let dir = config.log.dir.clone();
         for (source, listener) in config.sources.iter().zip(listeners) {
             let named = |error| GatewayError::Define { name: source.name.clone(), error };
-            let tag = muxer.tag(source.tag()).map_err(named)?;
             let bound = listener.local_addr();
+            let reasons = match &source.kind {
+                SourceKind::Gravwell(_) => gravwell::reasons(),
+                _ => reasons(),
+            };
             let own = SourceCounters::new(
                 &source.name,
                 source.kind.type_name(),
                 bound.to_string(),
-                reasons(),
+                reasons,
             );
             let cx = Context {
                 // Half of the budget at most, so that one source cannot take another's share.
@@ -175,20 +214,43 @@ impl Gateway {
             };
             counters.push(Arc::clone(&cx.counters));
             addresses.insert(source.name.clone(), bound);
-            ready.push((source.kind.clone(), listener, tag, cx));
-        }
-        let inner = Arc::new(Inner { muxer, counters, stores, started: Instant::now() });
-        let mut sources = JoinSet::new();
-        for (kind, listener, tag, cx) in ready {
-            match (kind, listener) {
+            let service = match (&source.kind, listener) {
                 (SourceKind::Graphite(config), Listener::Tcp(listener, _)) => {
-                    sources.spawn(graphite::serve(listener, config, tag, cx));
+                    let tag = muxer.tag(&config.lines.tag).map_err(named)?;
+                    Service::Graphite(listener, config.clone(), tag)
                 }
                 (SourceKind::GraphiteUdp(config), Listener::Udp(socket, _)) => {
-                    sources.spawn(graphite_udp::serve(socket, config, tag, cx));
+                    let tag = muxer.tag(&config.lines.tag).map_err(named)?;
+                    Service::GraphiteUdp(socket, config.clone(), tag)
+                }
+                (SourceKind::Gravwell(config), Listener::Tcp(listener, _)) => {
+                    let set_up = gravwell_source(&source.name, config, &muxer, &dir)?;
+                    secrets.insert(source.name.clone(), set_up.1);
+                    Service::Gravwell(listener, Box::new(set_up.0))
                 }
                 // `Listener::bind` makes what the kind needs.
-                _ => {}
+                _ => continue,
+            };
+            ready.push((service, cx));
+        }
+        let outputs = config
+            .destinations
+            .iter()
+            .map(|destination| (destination.name.clone(), destination.kind.type_name()))
+            .collect();
+        let inner = Arc::new(Inner { muxer, counters, stores, outputs, started: Instant::now() });
+        let mut sources = JoinSet::new();
+        for (service, cx) in ready {
+            match service {
+                Service::Graphite(listener, config, tag) => {
+                    sources.spawn(graphite::serve(listener, config, tag, cx));
+                }
+                Service::GraphiteUdp(socket, config, tag) => {
+                    sources.spawn(graphite_udp::serve(socket, config, tag, cx));
+                }
+                Service::Gravwell(listener, gravwell) => {
+                    sources.spawn(gravwell::serve(listener, *gravwell, cx));
+                }
             }
         }
         let mut helpers = JoinSet::new();
@@ -200,15 +262,21 @@ impl Gateway {
                 let _ = stopped.wait_for(|stop| *stop).await;
             }));
         }
-        let dir = config.log.dir.clone();
         helpers.spawn(sidecars::keep(dir, Arc::clone(&inner) as _, stopping));
-        Ok(Self { inner, stop, sources, helpers, addresses })
+        Ok(Self { inner, stop, sources, helpers, addresses, secrets })
     }
 
     /// The addresses that are really bound, by the name of the source, and `admin`.
     #[must_use]
     pub fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
         &self.addresses
+    }
+
+    /// Where the ingest secrets of the sources that want one are kept: `$NAME` for the environment,
+    /// or the path of a file.
+    #[must_use]
+    pub fn secret_places(&self) -> &BTreeMap<String, String> {
+        &self.secrets
     }
 
     /// A moment of the log and the outputs.
@@ -259,11 +327,19 @@ impl Gateway {
 /// Opens the log and sets the outputs going, off the runtime's own threads.
 async fn open(
     config: &Config,
-    destinations: Vec<(String, SharedDestination)>,
+    given: Vec<(String, SharedDestination)>,
 ) -> Result<Muxer, GatewayError> {
     let mut builder = Muxer::builder(&config.log.dir).log(log_options(&config.log));
     let mut names = Vec::new();
-    for (name, destination) in destinations {
+    for destination in &config.destinations {
+        let name = &destination.name;
+        if let DestinationKind::Gravwell(gravwell) = &destination.kind {
+            let output = Output::new(name).filter(filter(&config.routes, name));
+            builder = builder.output(destinations::gravwell::output(output, name, gravwell)?);
+            names.push(name.clone());
+        }
+    }
+    for (name, destination) in given {
         if names.contains(&name) {
             return Err(GatewayError::DestinationTwice(name));
         }
@@ -290,6 +366,38 @@ fn tag_match(pattern: &TagPattern) -> TagMatch {
     }
 }
 
+/// A source that is ready to be served.
+enum Service {
+    Graphite(TcpListener, GraphiteSource, TagId),
+    GraphiteUdp(UdpSocket, GraphiteUdpSource, TagId),
+    Gravwell(TcpListener, Box<Gravwell>),
+}
+
+/// A source for Gravwell ingesters, and where its secret is.
+fn gravwell_source(
+    name: &str,
+    config: &GravwellSource,
+    muxer: &Muxer,
+    dir: &Path,
+) -> Result<(Gravwell, String), GatewayError> {
+    let secret = ingest_secret(config.secret.as_ref(), dir)
+        .map_err(|error| GatewayError::Secret { name: name.to_owned(), error })?;
+    let tls = match &config.tls {
+        None => None,
+        Some(files) => Some(TlsAcceptor::from(Arc::new(
+            files.load().map_err(|error| GatewayError::Tls { name: name.to_owned(), error })?,
+        ))),
+    };
+    let source = Gravwell {
+        config: config.clone(),
+        tls,
+        secret: Secret::new(&secret.bytes),
+        tags: muxer.tags(),
+        max_record: muxer.log().writer().limits().max_record(),
+    };
+    Ok((source, secret.place))
+}
+
 /// A bound socket.
 #[derive(Debug)]
 enum Listener {
@@ -308,6 +416,10 @@ impl Listener {
                 let (listener, bound) = bind_tcp(name, listen).await?;
                 // Connections inherit it where the system does that; see `sources::graphite`.
                 let _ = rustix::net::sockopt::set_socket_linger(&listener, Some(Duration::ZERO));
+                Ok(Self::Tcp(listener, bound))
+            }
+            SourceKind::Gravwell(_) => {
+                let (listener, bound) = bind_tcp(name, listen).await?;
                 Ok(Self::Tcp(listener, bound))
             }
             SourceKind::GraphiteUdp(config) => {
@@ -354,6 +466,10 @@ impl View for Inner {
 
     fn store_outputs(&self) -> Vec<String> {
         self.stores.clone()
+    }
+
+    fn output_type(&self, name: &str) -> &str {
+        self.outputs.get(name).copied().unwrap_or("injected")
     }
 
     fn ready(&self) -> bool {

@@ -2,15 +2,19 @@
 //! ingestry program.
 
 pub mod admin;
+pub mod children;
 pub mod cli;
 pub mod config;
 pub mod counters;
+mod destinations;
 mod gateway;
 mod log_options;
 pub mod map;
+mod secret;
 mod sidecars;
 mod sources;
 mod suggest;
 pub mod units;
 
 pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};
+pub use secret::IngestSecretError;

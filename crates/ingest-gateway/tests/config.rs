@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingest_gateway::config::{
-    BadTags, Config, Durability, Infinity, Loaded, MAX_FILE, OnFull, Profile, Protocol, Rejected,
-    SourceKind, Tagged, Values, load, parse,
+    BadTags, Config, DestinationKind, Durability, Infinity, Loaded, MAX_FILE, OnFull, Policy,
+    Profile, Protocol, Rejected, SecretFrom, SourceKind, Tagged, Values, load, parse,
 };
 
 const SYNTAX: &str = include_str!("configs/syntax.txt");
@@ -23,6 +23,11 @@ const EXAMPLE: &str = include_str!("configs/example.toml");
 
 fn read(text: &str) -> Result<Loaded, Rejected> {
     parse(Path::new("f"), text.as_bytes())
+}
+
+/// The example, with a variable that is set wherever tests run.
+fn example() -> String {
+    EXAMPLE.replace("env:INGEST_SECRET", "env:PATH")
 }
 
 fn fine(text: &str) -> Config {
@@ -113,16 +118,41 @@ fn the_defaults_are_what_they_are_said_to_be() {
 
 #[test]
 fn the_example_loads() {
-    let config = fine(EXAMPLE);
-    assert_eq!(config.summary(), "2 sources, 1 destination, 1 route");
+    let config = fine(&example());
+    assert_eq!(config.summary(), "3 sources, 2 destinations, 1 route");
     assert_eq!(config.log.max_bytes, Some(10 << 30));
     assert_eq!(config.log.keep.bytes, Some(10 << 30));
     assert_eq!(config.log.keep.age, Some(Duration::from_secs(30 * 86_400)));
-    assert_eq!(config.sources, Config::default().sources);
+    assert_eq!(config.sources[..2], Config::default().sources[..2]);
+    let SourceKind::Gravwell(gravwell) = &config.sources[2].kind else { panic!("{config:?}") };
+    assert_eq!(gravwell.secret, Some(SecretFrom::Env("PATH".to_owned())));
     assert_eq!(config.destinations[0].name, "archive");
+    let DestinationKind::Gravwell(indexers) = &config.destinations[1].kind else {
+        panic!("{config:?}")
+    };
+    assert_eq!(indexers.targets[1].to_string(), "tls://10.0.0.2:4024");
+    assert_eq!((indexers.policy, indexers.compression), (Policy::Share, false));
     assert!(config.routes[0].tags[0].matches("app-1"));
     assert_eq!(config.routes[0].tags[1].exact(), Some("graphite"));
-    assert_eq!(config.routes[0].to, ["archive"]);
+    assert_eq!(config.routes[0].to, ["archive", "indexers"]);
+}
+
+#[test]
+fn a_literal_secret_wants_a_file_of_its_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("g.toml");
+    let text = "[sources.g]\ntype = \"gravwell\"\nsecret = \"literal:open sesame\"\n";
+    std::fs::write(&file, text).unwrap();
+    let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+    mode(0o640).unwrap();
+    let error = load(&file).unwrap_err().to_string();
+    assert!(error.contains("a file that other users can read") && error.contains("0600"));
+    assert!(!error.contains("sesame"), "{error}");
+    mode(0o600).unwrap();
+    let loaded = load(&file).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(!format!("{loaded:?}").contains("sesame"));
 }
 
 #[test]
@@ -157,7 +187,7 @@ fn every_key_arrives() {
     assert_eq!(tcp.lines.max_past, Some(Duration::from_secs(36 * 3600)));
     assert_eq!(tcp.lines.max_future, Some(Duration::from_secs(600)));
 
-    assert_eq!((datagrams.protocol(), datagrams.tag().as_str()), (Protocol::Udp, "udp"));
+    assert_eq!((datagrams.protocol(), datagrams.tag().unwrap().as_str()), (Protocol::Udp, "udp"));
     let SourceKind::GraphiteUdp(udp) = &datagrams.kind else { panic!("{datagrams:?}") };
     assert_eq!((udp.receive_buffer, udp.lines.max_line), (8 << 20, 8 << 10));
 }
@@ -295,7 +325,8 @@ fn mutate(text: &[u8], random: &mut Random) -> Vec<u8> {
 #[test]
 fn no_text_makes_it_panic() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let seeds: Vec<&str> = [FULL, DEFAULTS, EXAMPLE]
+    let example = example();
+    let seeds: Vec<&str> = [FULL, DEFAULTS, example.as_str()]
         .into_iter()
         .chain([LOG, SOURCES, REST, WARNINGS].into_iter().flat_map(cases).map(|case| case.config))
         .collect();

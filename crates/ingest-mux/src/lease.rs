@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -10,8 +11,8 @@ use ingest_wal::{LogId, Lsn, RangeSet, Record, Writer};
 use tokio::sync::Notify;
 
 use crate::names::Names;
-use crate::output::{Account, Filter, Settled};
-use crate::status::LinkState;
+use crate::output::{Account, Filter, Policy, Settled};
+use crate::status::{LinkPhase, LinkState};
 use crate::sync::lock;
 
 /// Most entries of a lease.
@@ -28,6 +29,7 @@ pub(crate) const READY: usize = 2;
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) filter: Filter,
+    pub(crate) policy: Policy,
     pub(crate) names: Arc<Names>,
     pub(crate) log_id: LogId,
     pub(crate) writer: Writer,
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) ready: Notify,
     /// Rung when the feeder has something to do.
     pub(crate) feed: Notify,
+    /// Rung for all when it may be another link's turn.
+    pub(crate) standby: Notify,
 }
 
 #[derive(Debug)]
@@ -66,6 +70,16 @@ pub(crate) struct Chunk {
     /// How many of them the filter lets through.
     pub(crate) matching: u64,
     pub(crate) again: bool,
+}
+
+impl State {
+    /// Whether a link may take leases: with fail-over none before it is up.
+    fn is_turn_of(&self, link: usize, policy: Policy) -> bool {
+        let mut before = self.links.iter().take(link);
+        self.closed
+            || policy == Policy::Share
+            || !before.any(|earlier| earlier.phase == LinkPhase::Up)
+    }
 }
 
 impl Shared {
@@ -104,9 +118,16 @@ impl Leases {
     /// Nothing is lost when the future is dropped.
     pub async fn next(&self) -> Option<Lease> {
         loop {
+            self.turn().await;
             let notified = self.shared.ready.notified();
             {
                 let mut state = lock(&self.shared.state);
+                if !state.is_turn_of(self.link, self.shared.policy) {
+                    drop(state);
+                    // It was rung for the link whose turn it is.
+                    self.shared.ready.notify_one();
+                    continue;
+                }
                 if let Some(chunk) = state.ready.pop_front() {
                     let more = !state.ready.is_empty();
                     state.leased += chunk.matching;
@@ -132,10 +153,27 @@ impl Leases {
         }
     }
 
+    /// Waits until this link may take leases.
+    async fn turn(&self) {
+        loop {
+            let mut changed = pin!(self.shared.standby.notified());
+            changed.as_mut().enable();
+            if lock(&self.shared.state).is_turn_of(self.link, self.shared.policy) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// To be called when the destination has answered: the operator sees that the link is up.
     pub fn connected(&self) {
         if let Some(link) = lock(&self.shared.state).links.get_mut(self.link) {
             link.set_up();
+        }
+        self.shared.standby.notify_waiters();
+        if self.shared.policy == Policy::FailOver {
+            // What waits may be waiting for this link.
+            self.shared.ready.notify_one();
         }
     }
 

@@ -41,6 +41,8 @@
 mod destination;
 mod error;
 mod feeder;
+#[cfg(feature = "gravwell")]
+mod gravwell;
 mod kept;
 mod lease;
 mod link;
@@ -53,10 +55,12 @@ mod sync;
 
 pub use destination::{Destination, LinkError, LinkFuture, SharedDestination};
 pub use error::{DefineError, SendError, StartError};
+#[cfg(feature = "gravwell")]
+pub use gravwell::Gravwell;
 pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
 pub use kept::KeptOutput;
 pub use lease::{Lease, Leases, StableId};
-pub use muxer::{Builder, Muxer, Output};
-pub use output::{Filter, From, TagMatch};
+pub use muxer::{Builder, Muxer, Output, Tags};
+pub use output::{Filter, From, Policy, TagMatch};
 pub use source::{Batch, Grant, Sent, Source};
 pub use status::{CloseReport, LinkPhase, LinkState, OutputStatus, Status};

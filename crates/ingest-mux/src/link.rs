@@ -37,6 +37,7 @@ pub(crate) async fn supervise(destination: SharedDestination, leases: Leases, lo
             link.set_down(&error.message, error.lasting);
             link.confirmed
         });
+        leases.shared.standby.notify_waiters();
         tracing::warn!(
             output = %leases.shared.name, link = leases.link, %error, "A link to a destination broke."
         );

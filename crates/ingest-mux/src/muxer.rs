@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingest_entry::{TagId, TagName};
-use ingest_wal::{Catalog, Cursor, Log, Lsn, MissingCause, Options, Tally};
+use ingest_wal::{Catalog, Cursor, Log, Lsn, MissingCause, Options, Tally, Writer};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use crate::destination::SharedDestination;
 use crate::error::{DefineError, StartError};
 use crate::lease::{Leases, Shared, State};
 use crate::names::Names;
-use crate::output::{Account, Filter, From};
+use crate::output::{Account, Filter, From, Policy};
 use crate::source::Source;
 use crate::status::{CloseReport, LinkState, OutputStatus, Status};
 use crate::sync::lock;
@@ -31,14 +31,15 @@ pub struct Output {
     name: String,
     filter: Filter,
     from: From,
+    policy: Policy,
     links: Vec<SharedDestination>,
 }
 
 impl Output {
     /// An output of this name without links.
     pub fn new(name: impl Into<String>) -> Self {
-        let (filter, from, links) = (Filter::All, From::End, Vec::new());
-        Self { name: name.into(), filter, from, links }
+        let (filter, from, policy) = (Filter::All, From::End, Policy::Share);
+        Self { name: name.into(), filter, from, policy, links: Vec::new() }
     }
 
     /// What it gets; everything by default.
@@ -52,6 +53,13 @@ impl Output {
     #[must_use]
     pub fn from(mut self, from: From) -> Self {
         self.from = from;
+        self
+    }
+
+    /// How it spreads entries over its links; [`Policy::Share`] by default.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -100,6 +108,24 @@ impl Builder {
     /// [`StartError`].
     pub fn start(self) -> Result<Muxer, StartError> {
         Muxer::start(self)
+    }
+}
+
+/// Gives tags their numbers: see [`Muxer::tag`]. Clones share the table.
+#[derive(Clone, Debug)]
+pub struct Tags {
+    names: Arc<Names>,
+    writer: Writer,
+}
+
+impl Tags {
+    /// The number of a tag, given now if it has none, and kept for the life of the directory.
+    /// `default` and `gravwell` have the numbers that the Gravwell protocol gives them.
+    ///
+    /// # Errors
+    /// [`DefineError`]: the table is full, or the log does not take it.
+    pub fn number(&self, name: &TagName) -> Result<TagId, DefineError> {
+        self.names.tag(name, self.writer.limits(), &|body| self.writer.define(body))
     }
 }
 
@@ -200,11 +226,13 @@ impl Muxer {
                 state: Mutex::new(first_state(&log, account, output.from, output.links.len())),
                 name: output.name,
                 filter: output.filter,
+                policy: output.policy,
                 names: Arc::clone(&book.names),
                 log_id: log.log_id(),
                 writer: log.writer(),
                 ready: Notify::new(),
                 feed: Notify::new(),
+                standby: Notify::new(),
             });
             outputs.push((shared, output.links));
         }
@@ -256,8 +284,13 @@ impl Muxer {
     /// # Errors
     /// [`DefineError`]: the table is full, or the log does not take it.
     pub fn tag(&self, name: &TagName) -> Result<TagId, DefineError> {
-        let writer = self.log.writer();
-        self.book.names.tag(name, writer.limits(), &|body| writer.define(body))
+        self.tags().number(name)
+    }
+
+    /// A handle that gives tags their numbers, for wherever their names come in.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        Tags { names: Arc::clone(&self.book.names), writer: self.log.writer() }
     }
 
     /// A moment of everything, with the balance.
@@ -302,6 +335,7 @@ impl Muxer {
             lock(&output.state).closed = true;
             output.feed.notify_one();
             output.ready.notify_one();
+            output.standby.notify_waiters();
         }
         let rest = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         let ended =

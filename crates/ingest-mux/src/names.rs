@@ -124,7 +124,7 @@ impl Names {
             if state.table.tags().len() >= MAX_TAGS {
                 return Err(DefineError::full(name, "names", MAX_TAGS as u64));
             }
-            let id = state.free_tag().ok_or_else(|| DefineError::full(name, "numbers", 65_534))?;
+            let id = state.new_id(name)?;
             let definition = Definition::Tag { id, name: name.as_str() };
             state.check_room(&definition, limits, name)?;
             define(state.body(&definition)?)?;
@@ -156,6 +156,19 @@ impl State {
         if let Err(error) = self.table.apply(definition) {
             tracing::error!(%error, "A definition in the log contradicts an earlier one.");
         }
+    }
+
+    /// The number for a new name: the protocol's own for its two fixed names, unless they are
+    /// taken.
+    fn new_id(&self, name: &TagName) -> Result<TagId, DefineError> {
+        let fixed = match name.as_str() {
+            "default" => Some(TagId::DEFAULT),
+            "gravwell" => Some(TagId::GRAVWELL),
+            _ => None,
+        };
+        let free = fixed.filter(|id| self.table.tag_name(*id).is_none());
+        let numbers = || DefineError::full(name, "numbers", 65_534);
+        free.or_else(|| self.free_tag()).ok_or_else(numbers)
     }
 
     fn free_tag(&self) -> Option<TagId> {
@@ -222,6 +235,16 @@ mod tests {
         defined.borrow().iter().for_each(|body| again.learn(body));
         assert_eq!(again.tag_name(first), Some(name("a")));
         assert_eq!(again.preamble(), names.preamble());
+    }
+
+    #[test]
+    fn the_protocol_s_own_names_keep_their_numbers() {
+        let names = Names::default();
+        let number = |text: &str| names.tag(&name(text), &limits(), &|_| Ok(()));
+        assert_eq!(number("gravwell"), Ok(TagId::GRAVWELL));
+        assert_eq!(number("a"), Ok(TagId(1)));
+        assert_eq!(number("default"), Ok(TagId::DEFAULT));
+        assert_eq!(number("b"), Ok(TagId(2)));
     }
 
     #[test]

@@ -46,6 +46,17 @@ impl Filter {
     }
 }
 
+/// How an output spreads entries over its links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// Each entry goes to one of them: the one that asks first.
+    #[default]
+    Share,
+    /// All go to the first that is up, in the order in which they were added. The others connect
+    /// and wait; when an earlier one is up again, it goes on from there.
+    FailOver,
+}
+
 /// Where an output that is new begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -127,8 +127,8 @@ impl Opened {
                 break;
             }
         }
-        if damaged > 0 {
-            if dir.open(&self.segment)?.is_none() {
+        if damaged > 0 || self.records.is_expired() {
+            if self.records.is_expired() || dir.open(&self.segment)?.is_none() {
                 // Reused while it was read: what was there has expired.
                 report.expired_segments += 1;
             } else {

@@ -12,7 +12,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use crate::active::ActiveSegment;
 use crate::catalog::Tally;
 use crate::error::Refused;
-use crate::format::{Kind, LockFile, Missing, RecordHeader, SYNCED_AT, VoidBody, stride};
+use crate::format::{
+    Kind, LockFile, Missing, RecordHeader, SYNCED_AT, SegmentName, VoidBody, stride,
+};
 use crate::fs::write_all_at;
 use crate::missing::Totals;
 use crate::plant::Plant;
@@ -95,6 +97,10 @@ pub(crate) struct Committer {
     active: Option<ActiveSegment>,
     /// Ranges that the first segment of this run names.
     announce: Vec<Missing>,
+    /// This run has a segment of its own: its epoch stands in a durable name. Only then may a
+    /// spare file be used, so that what a crash leaves in one has an epoch that is never given
+    /// again with the same first LSN.
+    begun: bool,
     next: Lsn,
     pending: VecDeque<Submission>,
     pending_bytes: u64,
@@ -127,6 +133,7 @@ impl Committer {
             inbox,
             active: None,
             announce,
+            begun: false,
             next,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -157,9 +164,16 @@ impl Committer {
         };
         let first =
             self.unsynced.first().or_else(|| self.pending.front()).map_or(self.next, |s| s.first);
-        let active = ActiveSegment::create(&self.shared, first, void.as_ref())?;
+        let epoch = self.shared.epoch.load(Ordering::Acquire);
+        let twice = |name: SegmentName| name.first == first && u64::from(name.epoch) == epoch;
+        if self.shared.segments().iter().any(|segment| twice(segment.name)) {
+            // What stands in front of it alone has filled a segment.
+            self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        let active = ActiveSegment::create(&self.shared, first, void.as_ref(), self.begun)?;
         // Later segments do not repeat it: it is durable now.
         self.announce.clear();
+        self.begun = true;
         self.active = Some(active);
         Ok(())
     }
@@ -280,20 +294,28 @@ impl Committer {
 
     /// How many pending records go into the next write; `None` when there is no room.
     fn room(&mut self) -> io::Result<Option<usize>> {
-        if self.active.as_ref().is_some_and(ActiveSegment::is_over) {
+        let first = self.pending.front().map_or(0, Submission::bytes);
+        if self.active.as_ref().is_some_and(|active| active.is_over(first)) {
             self.rotate(false)?;
+        }
+        if self.active.is_none() && self.begun && lock(&self.shared.spares).any_ready() {
+            // Taken before room is looked for: else it might be given back meanwhile.
+            self.begin()?;
         }
         let limits = &self.shared.limits;
         let keep = limits.reserve();
         let space = self.shared.fs.space(&self.shared.dir)?;
-        let by_limit = limits.max_bytes.saturating_sub(self.shared.used_bytes() + keep);
-        let by_space = space.available.saturating_sub(limits.min_free.saturating_add(keep));
         let open = self.active.as_ref().map_or_else(|| limits.segment_bytes(), ActiveSegment::left);
+        // What a file has beyond its last record is counted already.
+        let slack = self.active.as_ref().map_or(0, ActiveSegment::slack);
+        let by_limit = limits.max_bytes.saturating_sub(self.shared.used_bytes());
+        let by_space = space.available.saturating_sub(limits.min_free);
+        let room = by_limit.min(by_space).saturating_add(slack).saturating_sub(keep);
         let mut bytes = 0;
         let mut count = 0;
         for submission in &self.pending {
             bytes += submission.bytes();
-            if bytes > by_limit.min(by_space) || (count > 0 && bytes > open) {
+            if bytes > room || (count > 0 && bytes > open) {
                 break;
             }
             count += 1;
@@ -342,6 +364,8 @@ impl Committer {
         }
         let mut offset = active.offset();
         active.write(&mut slices)?;
+        // In a spare file nothing counts, of whatever level, before it has its name.
+        active.publish()?;
         self.witnessed = synced;
         let counters = &self.shared.counters;
         Counters::add(&counters.groups, 1);
@@ -366,11 +390,7 @@ impl Committer {
     /// Makes everything written durable, and says so.
     fn sync(&mut self) -> io::Result<()> {
         let Some(active) = self.active.as_mut() else { return Ok(()) };
-        let started = Instant::now();
         active.sync()?;
-        let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Counters::add(&self.shared.counters.syncs, 1);
-        Counters::add(&self.shared.counters.sync_nanos, nanos);
         let epoch = active.epoch();
         self.unsynced_since = None;
         let Some(last) = self.unsynced.last() else { return Ok(()) };

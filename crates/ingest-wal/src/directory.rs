@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::format::{
-    FLAG_PREAMBLE_TWICE, HeaderFault, LOCK_LEN, LockFile, RECORD_HEADER_LEN, SEAL_FOOTER_LEN,
-    SEGMENT_HEADER_LEN, Seal, Seed, SegmentHeader, SegmentName, Snapshot, seal_footer,
+    FLAG_PREAMBLE_TWICE, FLAG_REUSED, HeaderFault, LOCK_LEN, LockFile, RECORD_HEADER_LEN,
+    SEAL_FOOTER_LEN, SEGMENT_HEADER_LEN, Seal, Seed, SegmentHeader, SegmentName, Snapshot,
+    seal_footer,
 };
 use crate::fs::{File, FileSystem, OpenMode, read_full_at};
 use crate::scan::{Scanner, Step};
+use crate::spare::is_spare;
 use crate::{Kind, LogId};
 
 /// Names in the directory.
@@ -33,7 +35,9 @@ pub(crate) struct Listed {
 pub(crate) struct Listing {
     /// In the order of the log.
     pub(crate) segments: Vec<Listed>,
-    /// Bytes of all other files: companions, cursors, LOCK, spare files.
+    /// Spare files, by whatever number, and their lengths.
+    pub(crate) spares: Vec<(String, u64)>,
+    /// Bytes of all other files: companions, cursors, LOCK.
     pub(crate) other_bytes: u64,
 }
 
@@ -42,6 +46,7 @@ pub(crate) fn list(fs: &dyn FileSystem, dir: &Path) -> io::Result<Listing> {
     for entry in fs.list(dir)? {
         match SegmentName::parse(&entry.name) {
             Some(name) => listing.segments.push(Listed { name, len: entry.len }),
+            None if is_spare(&entry.name) => listing.spares.push((entry.name, entry.len)),
             None => listing.other_bytes = listing.other_bytes.saturating_add(entry.len),
         }
     }
@@ -92,6 +97,8 @@ pub(crate) struct OpenSegment {
     pub(crate) len: u64,
     /// The header, unless it is damaged.
     pub(crate) header: Option<SegmentHeader>,
+    /// Its bytes.
+    front: [u8; SEGMENT_HEADER_LEN as usize],
 }
 
 /// What a segment file turned out to be.
@@ -121,10 +128,23 @@ pub(crate) fn open_segment(
         Err(HeaderFault::Damaged) => None,
         Err(HeaderFault::UnknownFormat(format)) => return Ok(Opened::UnknownFormat(format)),
     };
-    Ok(Opened::Segment(OpenSegment { name, path, file, len, header }))
+    Ok(Opened::Segment(OpenSegment { name, path, file, len, header, front: bytes }))
 }
 
 impl OpenSegment {
+    /// Whether the file has meanwhile become another segment's: what it held has expired.
+    pub(crate) fn is_reused(&self) -> io::Result<bool> {
+        let mut front = [0; SEGMENT_HEADER_LEN as usize];
+        read_full_at(&*self.file, &mut front, 0)?;
+        Ok(front != self.front)
+    }
+
+    /// Whether the file was another segment before, or may have been: behind the last record may
+    /// stand what is left of that.
+    pub(crate) fn may_hold_stale_bytes(&self) -> bool {
+        self.header.is_none_or(|header| header.flags & FLAG_REUSED != 0)
+    }
+
     pub(crate) fn seed(&self, log_id: LogId) -> Seed {
         Seed::new(log_id, self.name.first, self.name.epoch)
     }

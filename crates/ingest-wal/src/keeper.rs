@@ -11,7 +11,8 @@ use crate::directory::{self, CURSORS};
 use crate::format::{SegmentName, Snapshot};
 use crate::fs::{OpenMode, write_all_at};
 use crate::shared::{Chore, Counters, Segment, Shared, lock};
-use crate::{Lsn, opening};
+use crate::status::Health;
+use crate::{Lsn, opening, spare};
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -141,16 +142,18 @@ impl Keeper {
         })
     }
 
-    /// Removes history: what is too old, what is more than is to be kept, and, when room is
-    /// short, whatever all have passed, the oldest first.
+    /// Gives history up: what is too old, what is more than is to be kept, and, when room is
+    /// short, whatever all have passed, the oldest first. Files are kept to be used again as long
+    /// as the file system has room for them.
     fn tidy(&mut self) {
         let shared = Arc::clone(&self.shared);
-        match directory::list(&*shared.fs, &shared.dir) {
-            Ok(listing) => shared.other_bytes.store(listing.other_bytes, Ordering::Relaxed),
-            Err(error) => tracing::warn!(%error, "Cannot list the log's directory."),
+        self.count_others();
+        let mut changed = false;
+        // What holds nothing goes before what holds history.
+        while self.space_is_short() && shared.give_back_spare() {
+            changed = true;
         }
         let passed = self.passed();
-        let mut removed = false;
         loop {
             let segments = shared.segments();
             let Some([oldest, next]) = segments.first_chunk::<2>() else { break };
@@ -159,21 +162,71 @@ impl Keeper {
             if next.name.first > passed || !self.must_go(&segments, &account, passed) {
                 break;
             }
-            if let Err(error) = self.remove(oldest.name) {
+            if let Err(error) = self.retire(oldest) {
                 tracing::warn!(segment = %oldest.name, %error, "Cannot remove a segment.");
                 break;
             }
             // What is missing behind its last entry is still between an output and the next one.
             lock(&shared.missing).forget_below(account.end);
-            removed = true;
+            changed = true;
             Counters::add(&shared.counters.expired, account.entries);
         }
-        if removed {
-            if let Err(error) = shared.fs.sync_dir(&shared.dir) {
-                tracing::warn!(%error, "Cannot sync the log's directory.");
-            }
+        // A writer that waits, though all that may go is gone, needs room of another shape: for
+        // one large record, say.
+        if !changed && shared.health() == Health::Full {
+            changed = shared.give_back_spare();
+        }
+        if changed || lock(&shared.spares).unsettled() {
+            self.sync_names();
             let _ = shared.room.0.try_send(());
         }
+    }
+
+    /// Looks how many bytes there are beside the segments and spare files that are known.
+    fn count_others(&self) {
+        let shared = &self.shared;
+        // As they were before: one that is listed may be a segment by now, but none is new.
+        let known = lock(&shared.spares).numbers();
+        match directory::list(&*shared.fs, &shared.dir) {
+            Ok(listing) => {
+                let unknown = |name: &str| spare::number(name).is_none_or(|n| !known.contains(&n));
+                let left = listing.spares.iter().filter(|(name, _)| unknown(name));
+                let left: u64 = left.map(|(_, len)| len).sum();
+                let others = listing.other_bytes.saturating_add(left);
+                shared.other_bytes.store(others, Ordering::Relaxed);
+            }
+            Err(error) => tracing::warn!(%error, "Cannot list the log's directory."),
+        }
+    }
+
+    /// Makes renames and removals durable. Only then a spare file may be written.
+    fn sync_names(&self) {
+        let shared = &self.shared;
+        match shared.fs.sync_dir(&shared.dir) {
+            Ok(()) => lock(&shared.spares).settle(),
+            Err(error) => {
+                tracing::warn!(%error, "Cannot sync the log's directory.");
+                // Nobody knows by which name they would be found: they are of no use.
+                loop {
+                    let unsettled = lock(&shared.spares).unsettled();
+                    if !unsettled || !shared.give_back_spare() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Room for the rest of this segment, the next one, and what waits to be written.
+    fn ahead(&self) -> u64 {
+        self.shared.limits.reserve() + 2 * self.shared.limits.segment_bytes()
+    }
+
+    /// Whether the file system has less than the log may soon want.
+    fn space_is_short(&self) -> bool {
+        let shared = &self.shared;
+        let wanted = shared.limits.min_free.saturating_add(self.ahead());
+        shared.fs.space(&shared.dir).is_ok_and(|space| space.available <= wanted)
     }
 
     fn must_go(&self, segments: &[Arc<Segment>], account: &crate::Account, passed: Lsn) -> bool {
@@ -201,33 +254,71 @@ impl Keeper {
                 return true;
             }
         }
-        // Room for the rest of this segment, the next one, and what waits to be written.
-        let ahead = limits.reserve() + 2 * limits.segment_bytes();
-        let short_of_limit = shared.used_bytes().saturating_add(ahead) >= limits.max_bytes;
-        let short_of_space = shared
-            .fs
-            .space(&shared.dir)
-            .is_ok_and(|space| space.available <= limits.min_free.saturating_add(ahead));
-        short_of_limit || short_of_space
+        // Spare files are room for the next segments.
+        let waiting = lock(&shared.spares).waiting_bytes();
+        let used = shared.used_bytes().saturating_sub(waiting);
+        used.saturating_add(self.ahead()) >= limits.max_bytes || self.space_is_short()
+    }
+
+    /// Takes a segment out of the log: its file is kept to be used again if that makes sense, else
+    /// removed. Its companions go.
+    fn retire(&self, segment: &Segment) -> io::Result<()> {
+        let shared = &self.shared;
+        let fits = spare::fits(segment.size(), shared.limits.segment_bytes());
+        let keep = fits && !self.space_is_short();
+        let vacant = lock(&shared.spares).vacant().filter(|_| keep);
+        let Some(n) = vacant else { return self.remove(segment.name) };
+        // Readers look here before they look at the file. Its bytes count all the time.
+        {
+            let mut spares = lock(&shared.spares);
+            spares.renamed(n, segment.size());
+            shared.remove_segment(segment.name);
+        }
+        let path = shared.dir.join(segment.name.file_name());
+        if let Err(error) = shared.fs.rename(&path, &shared.spare_path(n)) {
+            tracing::warn!(segment = %segment.name, %error, "Cannot keep a file to use it again.");
+            let removed = self.remove(segment.name);
+            lock(&shared.spares).forget(n);
+            return removed;
+        }
+        self.forget(segment.name);
+        Counters::add(&shared.counters.segments_recycled, 1);
+        tracing::debug!(segment = %segment.name, n, "Kept the file of a passed segment.");
+        Ok(())
     }
 
     /// Removes a segment and its companions.
     fn remove(&self, name: SegmentName) -> io::Result<()> {
         let shared = &self.shared;
-        shared.remove_segment(name);
-        shared.fs.remove(&shared.dir.join(name.file_name()))?;
-        for entry in shared.fs.list(&shared.dir)? {
-            if let Some((of, ending)) = SegmentName::split(&entry.name)
-                && of == name
-                && ending != "log"
-            {
-                shared.fs.remove(&shared.dir.join(entry.name))?;
-            }
-        }
-        lock(&shared.recovered).retain(|recovered| recovered.name != name);
+        let size = {
+            let mut spares = lock(&shared.spares);
+            let size = shared.remove_segment(name);
+            spares.going += size;
+            size
+        };
+        let removed = shared.fs.remove(&shared.dir.join(name.file_name()));
+        lock(&shared.spares).going -= size;
+        removed?;
+        self.forget(name);
         Counters::add(&shared.counters.segments_removed, 1);
         tracing::debug!(segment = %name, "Removed a segment that every output had passed.");
         Ok(())
+    }
+
+    /// Removes what stood beside a segment that is none any more.
+    fn forget(&self, name: SegmentName) {
+        let shared = &self.shared;
+        lock(&shared.recovered).retain(|recovered| recovered.name != name);
+        let companion = |file: &str| {
+            SegmentName::split(file).is_some_and(|(of, ending)| of == name && ending != "log")
+        };
+        let removed = shared.fs.list(&shared.dir).and_then(|files| {
+            let mut companions = files.iter().filter(|file| companion(&file.name));
+            companions.try_for_each(|file| shared.fs.remove(&shared.dir.join(&file.name)))
+        });
+        if let Err(error) = removed {
+            tracing::warn!(segment = %name, %error, "Cannot remove what stood beside a segment.");
+        }
     }
 
     /// Removes segments without entries that an opening has replaced.

@@ -66,6 +66,7 @@ mod ranges;
 mod reader;
 mod scan;
 mod shared;
+mod spare;
 mod status;
 mod tail;
 mod verify;

@@ -235,7 +235,7 @@ impl Log {
         let space = fs.space(dir).map_err(OpenError::io("cannot measure", dir))?;
         let limits = Limits::resolve(&options, dir, space)?;
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
-        let plan = opening::plan(&*fs, dir, &*lock_file, &*catalog)?;
+        let plan = opening::plan(&*fs, dir, (&limits, options.keep_all), &*lock_file, &*catalog)?;
         let (chores, chores_inbox) = unbounded();
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
@@ -251,6 +251,7 @@ impl Log {
             missing: Mutex::new(plan.missing),
             recovered: Mutex::new(plan.recovered),
             cursors: Mutex::new(plan.cursors.clone()),
+            spares: Mutex::new(plan.spares),
             segments: std::sync::RwLock::new(plan.segments),
             epoch: AtomicU64::new(u64::from(plan.epoch)),
             other_bytes: AtomicU64::new(plan.other_bytes),
@@ -393,6 +394,10 @@ impl Log {
         let shared = &self.shared;
         let counters = &shared.counters;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (spare_files, spare_bytes) = {
+            let spares = lock(&shared.spares);
+            (spares.count(), spares.bytes())
+        };
         let (void, unwitnessed, damaged, synced_end, accepted) = {
             let missing = lock(&shared.missing);
             let (end, accepted) = accepted(shared, &missing);
@@ -425,6 +430,10 @@ impl Log {
             segments_created: load(&counters.segments_created),
             segments_abandoned: load(&counters.segments_abandoned),
             segments_removed: load(&counters.segments_removed),
+            segments_recycled: load(&counters.segments_recycled),
+            spares_used: load(&counters.spares_used),
+            spare_files,
+            spare_bytes,
             snapshots: load(&counters.snapshots),
             snapshot_failures: load(&counters.snapshot_failures),
             quarantined_bytes: load(&counters.quarantined_bytes),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::directory::{self, LOCK, OpenSegment, Opened};
 use crate::format::{Account, Kind, RecordHeader, SegmentName};
-use crate::fs::{File, FileSystem, LockState, OpenMode};
+use crate::fs::{FileSystem, LockState, OpenMode};
 use crate::scan::{Found, Scanner};
 use crate::{LogId, Lsn};
 
@@ -110,7 +110,7 @@ impl Directory {
                         None => return Ok(None),
                     },
                 };
-                Ok(Some(SegmentFile { file, log_id, end: segment.end }))
+                Ok(Some(SegmentFile { file: Arc::new(file), log_id, end: segment.end }))
             }
             Ok(Opened::Misnamed) => Ok(None),
             Ok(Opened::UnknownFormat(format)) => Err(io::Error::new(
@@ -140,7 +140,7 @@ impl Directory {
 /// An open segment of a directory.
 #[derive(Debug)]
 pub struct SegmentFile {
-    file: OpenSegment,
+    file: Arc<OpenSegment>,
     log_id: LogId,
     end: Lsn,
 }
@@ -186,6 +186,15 @@ impl SegmentFile {
         Ok(self.file.seal(self.log_id)?.map(|(seal, _)| seal.account))
     }
 
+    /// Whether the file has meanwhile become another segment's. A running log does that with what
+    /// it does not keep; whatever could not be read here has expired, then, and is not damaged.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn is_reused(&self) -> io::Result<bool> {
+        self.file.is_reused()
+    }
+
     /// A walk over the valid records from the first one on. Damage is passed over and counted.
     #[must_use]
     pub fn records(&self) -> Records {
@@ -197,8 +206,14 @@ impl SegmentFile {
     pub fn records_from(&self, offset: u64) -> Records {
         let mut scanner = self.file.scanner(self.log_id, self.file.len);
         scanner.seek(offset);
-        let file = Arc::clone(&self.file.file);
-        Records { scanner, file, end: self.end, damaged_bytes: 0 }
+        Records {
+            scanner,
+            file: Arc::clone(&self.file),
+            end: self.end,
+            damaged_bytes: 0,
+            unsure_bytes: 0,
+            expired: false,
+        }
     }
 }
 
@@ -206,31 +221,44 @@ impl SegmentFile {
 #[derive(Debug)]
 pub struct Records {
     scanner: Scanner,
-    file: Arc<dyn File>,
+    file: Arc<OpenSegment>,
     end: Lsn,
     damaged_bytes: u64,
+    /// No valid record, behind the last valid one, in a file that may hold older bytes there.
+    unsure_bytes: u64,
+    expired: bool,
 }
 
 impl Records {
     /// The next valid record of entries or definitions that belongs to this segment; `None` at its
-    /// end.
+    /// end, and as soon as the file has become another segment's ([`Records::is_expired`]).
     ///
     /// # Errors
     /// What the operating system says.
     pub fn next_record(&mut self) -> io::Result<Option<RecordRef<'_>>> {
         let (offset, header) = loop {
+            if self.expired {
+                return Ok(None);
+            }
             match self.scanner.step()? {
                 None => return Ok(None),
-                Some(Found::Bad(bad)) => {
-                    if !bad.blank {
-                        self.damaged_bytes += bad.len;
+                Some(Found::Bad(_)) if self.file.is_reused()? => self.expired = true,
+                Some(Found::Bad(bad)) if bad.blank => {}
+                Some(Found::Bad(bad))
+                    if bad.header.is_none() && self.file.may_hold_stale_bytes() =>
+                {
+                    self.unsure_bytes += bad.len;
+                }
+                Some(Found::Bad(bad)) => self.damaged_bytes += bad.len,
+                Some(Found::Record { offset, header }) => {
+                    // Stale bytes stand behind the last record only.
+                    self.damaged_bytes += std::mem::take(&mut self.unsure_bytes);
+                    match header.kind {
+                        Kind::Entries if header.first < self.end => break (offset, header),
+                        Kind::Definitions => break (offset, header),
+                        _ => {}
                     }
                 }
-                Some(Found::Record { offset, header }) => match header.kind {
-                    Kind::Entries if header.first < self.end => break (offset, header),
-                    Kind::Definitions => break (offset, header),
-                    _ => {}
-                },
             }
         };
         Ok(Some(RecordRef { offset, header, body: self.scanner.body(offset, &header) }))
@@ -238,6 +266,7 @@ impl Records {
 
     /// Goes on at another offset.
     pub fn seek(&mut self, offset: u64) {
+        self.unsure_bytes = 0;
         self.scanner.seek(offset);
     }
 
@@ -253,15 +282,23 @@ impl Records {
     /// # Errors
     /// What the operating system says.
     pub fn grow(&mut self, from: u64) -> io::Result<()> {
-        let len = self.file.len()?;
+        let len = self.file.file.len()?;
+        self.unsure_bytes = 0;
         self.scanner.set_limit(len);
         self.scanner.reread(from);
         Ok(())
     }
 
-    /// Bytes of damage passed so far (the unwritten rest of a growing file included).
+    /// Bytes of damage passed so far (the unwritten rest of a growing file included). What stands
+    /// behind the last record of a file that was another segment before is not among them.
     #[must_use]
     pub fn damaged_bytes(&self) -> u64 {
         self.damaged_bytes
+    }
+
+    /// Whether the file became another segment's while it was walked: the rest has expired.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.expired
     }
 }

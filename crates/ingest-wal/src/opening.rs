@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, Tally};
-use crate::directory::{self, LOCK, Listed, OpenSegment, Opened, QUARANTINE};
+use crate::directory::{self, LOCK, Listed, Listing, OpenSegment, Opened, QUARANTINE};
 use crate::error::OpenError;
 use crate::format::{
     Account, FORMAT, LockFile, Missing, MissingCause, Recovered, SegmentName, Snapshot, VoidBody,
 };
 use crate::fs::{File, FileSystem, LockState, OpenMode, write_all_at};
 use crate::missing::{MissingTable, Totals};
+use crate::options::Limits;
 use crate::quarantine;
 use crate::scan::{BadRange, Step};
 use crate::shared::Segment;
+use crate::spare::{self, Spares};
 use crate::status::Recovery;
 use crate::{Cursor, Kind, LogId, Lsn, RangeSet};
 
@@ -71,6 +73,7 @@ pub(crate) struct Plan {
     pub(crate) empty: Vec<SegmentName>,
     pub(crate) cursors: Vec<Cursor>,
     pub(crate) other_bytes: u64,
+    pub(crate) spares: Spares,
     pub(crate) report: Recovery,
 }
 
@@ -94,6 +97,7 @@ struct Scan {
 pub(crate) fn plan(
     fs: &dyn FileSystem,
     dir: &Path,
+    (limits, keep_all): (&Limits, bool),
     lock_file: &dyn File,
     catalog: &dyn Catalog,
 ) -> Result<Plan, OpenError> {
@@ -101,20 +105,18 @@ pub(crate) fn plan(
     let lock = directory::read_lock(lock_file).map_err(io("cannot read LOCK in"))?;
     let listing = directory::list(fs, dir).map_err(io("cannot list"))?;
     let (mut opened, mut misnamed) = (Vec::new(), Vec::new());
-    for Listed { name, .. } in &listing.segments {
+    for listed @ Listed { name, .. } in &listing.segments {
         match directory::open_segment(fs, dir, *name).map_err(io("cannot read a segment in"))? {
             Opened::Segment(segment) => opened.push(segment),
-            Opened::Misnamed => misnamed.push(*name),
+            Opened::Misnamed => misnamed.push(listed.clone()),
             Opened::UnknownFormat(format) => {
                 let path = dir.join(name.file_name());
                 return Err(OpenError::UnknownFormat { path, format, known: FORMAT });
             }
         }
     }
-    for name in misnamed {
-        // Another life of a reused file: nothing of this log.
-        fs.remove(&dir.join(name.file_name())).map_err(io("cannot clear"))?;
-    }
+    let fits = |len| keep_all || spare::fits(len, limits.segment_bytes());
+    let spares = keep_spares(fs, dir, fits, &listing, &misnamed).map_err(io("cannot clear"))?;
     let snapshots = directory::snapshots(fs, dir);
     let heads = opened.iter().filter_map(|segment| Some(segment.header?.log_id));
     let known = snapshots.iter().map(|snapshot| snapshot.log_id);
@@ -125,9 +127,43 @@ pub(crate) fn plan(
     set_foreign_aside(fs, dir, &mut opened, log_id).map_err(io("cannot put aside a file of"))?;
     let snapshot = snapshots.into_iter().find(|snapshot| snapshot.log_id == log_id);
     let lock_synced = lock.synced.filter(|_| lock.holder.is_some_and(|(_, id)| id == log_id));
-    Recoverer { fs, dir, catalog, log_id }
+    let plan = Recoverer { fs, dir, catalog, log_id }
         .run(opened, snapshot, lock_synced, listing.other_bytes)
-        .map_err(io("cannot recover"))
+        .map_err(io("cannot recover"))?;
+    Ok(Plan { spares, ..plan })
+}
+
+/// Takes over the files that may be used again: spare ones, whatever is in them, and those whose
+/// header says that they are not the segment of their name. What cannot be used goes.
+fn keep_spares(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    fits: impl Fn(u64) -> bool,
+    listing: &Listing,
+    misnamed: &[Listed],
+) -> io::Result<Spares> {
+    let mut spares = Spares::default();
+    for (name, len) in &listing.spares {
+        match spare::number(name).filter(|_| fits(*len)) {
+            Some(n) => spares.know(n, *len),
+            None => fs.remove(&dir.join(name))?,
+        }
+    }
+    for Listed { name, len } in misnamed {
+        let path = dir.join(name.file_name());
+        match spares.vacant().filter(|_| fits(*len)) {
+            Some(n) => {
+                fs.rename(&path, &dir.join(spare::file_name(n)))?;
+                spares.renamed(n, *len);
+            }
+            None => fs.remove(&path)?,
+        }
+    }
+    if spares.unsettled() {
+        fs.sync_dir(dir)?;
+        spares.settle();
+    }
+    Ok(spares)
 }
 
 /// The newest snapshot's, if a segment agrees or none can speak; else what most segments say; else
@@ -352,6 +388,7 @@ impl Recoverer<'_> {
             empty,
             cursors: snapshot.cursors,
             other_bytes,
+            spares: Spares::default(),
             report,
         })
     }
@@ -401,7 +438,17 @@ impl Recoverer<'_> {
             }
         }
         if let Some(torn) = torn {
-            scan.torn = scanner.guess(&torn)?;
+            if segment.may_hold_stale_bytes() {
+                let synced = scan.synced.max(segment.name.first.saturating_sub(1));
+                let (len, entries) = scanner.guess_among_stale(&torn, scan.top, synced)?;
+                scan.torn = entries;
+                scan.bad.pop();
+                if len > 0 {
+                    scan.bad.push(BadRange { len, ..torn });
+                }
+            } else {
+                scan.torn = scanner.guess(&torn)?;
+            }
         }
         scan.account.summary = self.catalog.summary(&tally);
         Ok(scan)

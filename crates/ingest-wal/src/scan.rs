@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::Lsn;
 use crate::format::{RECORD_HEADER_LEN, RecordHeader, Seed};
 use crate::fs::{File, read_full_at};
 
@@ -110,6 +111,29 @@ impl Scanner {
         let seed = self.seed;
         let bytes = self.window(offset, RECORD_HEADER_LEN as usize)?;
         Ok(RecordHeader::decode(bytes, seed))
+    }
+
+    /// Which part of the bytes behind the last valid record of a reused file is of this life of the
+    /// file, as far as what is left of its record headers says, and how many entries that was. The
+    /// rest is stale. `next` is the LSN that would follow, `synced` the lowest that its headers can
+    /// name as durable.
+    pub(crate) fn guess_among_stale(
+        &mut self,
+        bad: &BadRange,
+        mut next: Lsn,
+        synced: Lsn,
+    ) -> io::Result<(u64, u64)> {
+        let (mut at, end) = (bad.offset, bad.offset.saturating_add(bad.len));
+        let (seed, from) = (self.seed, next);
+        while at < end {
+            let bytes = self.window(at, RECORD_HEADER_LEN as usize)?;
+            let found = RecordHeader::guess_among_stale(bytes, seed, next, synced);
+            let Some((count, stride)) = found else { break };
+            next = next.saturating_add(u64::from(count));
+            at = at.saturating_add(stride);
+        }
+        let len = at.min(end) - bad.offset;
+        Ok((len, if len == 0 { 0 } else { (next - from).max(1) }))
     }
 
     /// How many entries a stretch of damage seems to have held: at least one.

@@ -12,6 +12,7 @@ use crate::fs::{File, FileSystem};
 use crate::missing::MissingTable;
 use crate::options::{Limits, Options};
 use crate::progress::Progress;
+use crate::spare::Spares;
 use crate::status::Health;
 use crate::tail::Tail;
 use crate::{Cursor, LogId, Lsn, Permits};
@@ -102,10 +103,12 @@ pub(crate) struct Shared {
     pub(crate) recovered: Mutex<Vec<Recovered>>,
     /// Consumers' state as last kept or loaded.
     pub(crate) cursors: Mutex<Vec<Cursor>>,
+    /// Locked before `segments` where both are.
+    pub(crate) spares: Mutex<Spares>,
     /// In the order of the log.
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
     pub(crate) epoch: AtomicU64,
-    /// Bytes of all that is no segment: companions, cursors, LOCK.
+    /// Bytes of all that is neither segment nor spare file: companions, cursors, LOCK.
     pub(crate) other_bytes: AtomicU64,
     pub(crate) health: AtomicU8,
     pub(crate) chores: Sender<Chore>,
@@ -126,6 +129,8 @@ pub(crate) struct Counters {
     pub(crate) segments_created: AtomicU64,
     pub(crate) segments_abandoned: AtomicU64,
     pub(crate) segments_removed: AtomicU64,
+    pub(crate) segments_recycled: AtomicU64,
+    pub(crate) spares_used: AtomicU64,
     pub(crate) snapshots: AtomicU64,
     pub(crate) snapshot_failures: AtomicU64,
     pub(crate) expired: AtomicU64,
@@ -148,9 +153,11 @@ impl Shared {
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 
-    pub(crate) fn remove_segment(&self, name: SegmentName) {
+    /// Takes a segment out of the list; says how long its file is.
+    pub(crate) fn remove_segment(&self, name: SegmentName) -> u64 {
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-        segments.retain(|segment| segment.name != name);
+        let at = segments.iter().position(|segment| segment.name == name);
+        at.map_or(0, |at| segments.remove(at).size())
     }
 
     /// The segment in whose domain `lsn` lies, and where that domain ends.
@@ -169,9 +176,10 @@ impl Shared {
     }
 
     pub(crate) fn used_bytes(&self) -> u64 {
+        let spares = lock(&self.spares);
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let bytes: u64 = segments.iter().map(|segment| segment.size()).sum();
-        bytes + self.other_bytes.load(Ordering::Relaxed)
+        bytes + spares.bytes() + spares.going + self.other_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn health(&self) -> Health {

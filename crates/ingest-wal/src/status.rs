@@ -98,6 +98,14 @@ pub struct Status {
     pub segments_abandoned: u64,
     /// Segments removed in this run.
     pub segments_removed: u64,
+    /// Segments that history gave up in this run and whose files were kept to be used again.
+    pub segments_recycled: u64,
+    /// Segments that were begun in such a file in this run.
+    pub spares_used: u64,
+    /// Files that wait to be used again; their bytes are in `used_bytes`.
+    pub spare_files: u64,
+    /// Bytes of those files.
+    pub spare_bytes: u64,
     /// Snapshots written in this run.
     pub snapshots: u64,
     /// Snapshots that could not be written in this run.

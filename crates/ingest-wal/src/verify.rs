@@ -139,6 +139,11 @@ pub trait Observer {
     /// How far it is: bytes of segments, and of how many.
     fn progress(&mut self, _done: u64, _of: u64) {}
 
+    /// Whether a file beside the log's own is the log's user's: no stranger then.
+    fn knows(&self, _file: &str) -> bool {
+        false
+    }
+
     /// A segment begins.
     fn begin(&mut self, _segment: &SegmentInfo) {}
 
@@ -235,10 +240,43 @@ struct Walk {
     at: Lsn,
     /// Damage since the last record of entries.
     pending: Vec<BadRange>,
+    /// The last of it stands behind all records.
+    trailing: bool,
+    /// One after every LSN that a header mentions.
+    top: Lsn,
+    /// Highest LSN that a record of this segment witnesses as durable.
+    synced: Lsn,
     findings: Vec<Finding>,
     found: Account,
     superseded: bool,
     unreadable: bool,
+}
+
+impl Walk {
+    fn bad(&mut self, bad: Option<BadRange>) {
+        let Some(bad) = bad else { return };
+        self.trailing = bad.header.is_none();
+        if let Some(header) = bad.header {
+            self.top = self.top.max(header.end());
+            self.synced = self.synced.max(header.synced);
+        }
+        self.pending.push(bad);
+    }
+
+    /// Behind the last record of a file that was another segment before stands what is left of
+    /// that. An opening keeps of it what seems to be of this segment, and so does this.
+    fn leave_out_stale(&mut self, open: &OpenSegment, scanner: &mut Scanner) -> io::Result<()> {
+        if !self.trailing || self.unreadable || !open.may_hold_stale_bytes() {
+            return Ok(());
+        }
+        if let Some(bad) = self.pending.pop() {
+            let (len, _) = scanner.guess_among_stale(&bad, self.top, self.synced)?;
+            if len > 0 {
+                self.pending.push(BadRange { len, ..bad });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Verifier<'_> {
@@ -295,6 +333,9 @@ impl Verifier<'_> {
     }
 
     fn expired(&self, open: &OpenSegment) -> io::Result<bool> {
+        if open.is_reused()? {
+            return Ok(true);
+        }
         match directory::open_segment(&**self.dir.file_system(), self.dir.path(), open.name) {
             Ok(Opened::Segment(now)) => Ok(now.header != open.header),
             Ok(_) => Ok(true),
@@ -311,6 +352,9 @@ impl Verifier<'_> {
             file: name.file_name(),
             at: name.first,
             pending: Vec::new(),
+            trailing: false,
+            top: name.first,
+            synced: name.first.saturating_sub(1),
             findings: Vec::new(),
             found: Account::empty(name.first),
             superseded: false,
@@ -342,7 +386,7 @@ impl Verifier<'_> {
                 Ok(None) => break,
                 Ok(Some(Step::Bad(bad))) if active && bad.offset > 0 => {
                     match looked_again(&mut scanner, bad) {
-                        Ok(bad) => walk.pending.extend(bad),
+                        Ok(bad) => walk.bad(bad),
                         Err(error) => {
                             walk.unreadable = true;
                             let finding = Finding::new(FindingKind::Unreadable, &walk.file);
@@ -358,10 +402,13 @@ impl Verifier<'_> {
                         finding.bytes = 0..bad.len;
                     }
                 }
-                Ok(Some(Step::Bad(bad))) => walk.pending.push(bad),
+                Ok(Some(Step::Bad(bad))) => walk.bad(Some(bad)),
                 Ok(Some(Step::Record { offset, header, body })) => {
                     self.verified.records += 1;
                     self.synced = self.synced.max(header.synced);
+                    walk.trailing = false;
+                    walk.top = walk.top.max(header.end());
+                    walk.synced = walk.synced.max(header.synced);
                     if header.kind == Kind::Entries {
                         if header.first >= end {
                             // Written again in the next segment, or not durable yet.
@@ -394,6 +441,11 @@ impl Verifier<'_> {
                     }
                 }
             }
+        }
+        if let Err(error) = walk.leave_out_stale(open, &mut scanner) {
+            walk.unreadable = true;
+            let finding = Finding::new(FindingKind::Unreadable, &walk.file);
+            walk.findings.push(finding.with(error.to_string()));
         }
         self.verified.bytes += scanner.offset().min(open.len);
         self.end(&mut walk, part, next, end);
@@ -580,6 +632,9 @@ impl Verifier<'_> {
             self.say(Finding::new(FindingKind::Lock, directory::LOCK).noted());
         }
         for file in strangers {
+            if self.observer.knows(&file.name) {
+                continue;
+            }
             let finding = Finding::new(FindingKind::Stranger, &file.name).noted();
             self.say(finding.with(format!("{} bytes", file.len)));
         }

@@ -22,8 +22,12 @@ mod server;
 mod tls;
 
 #[cfg(feature = "tokio")]
-pub use client::{ClientError, Closed, Connection, Connector, Counters, Returned, connect};
+pub use client::{
+    ClientError, Closed, Connection, Connector, Counters, Position, Returned, connect,
+};
 pub use ingest_entry::{Entry, EntryRef, TagId, TagName};
+#[cfg(feature = "tokio")]
+pub use net::{KEEPALIVE, keep_alive};
 pub use proto::*;
 #[cfg(feature = "tokio")]
 pub use server::{Acceptor, Confirmer, NumberTags, ServerError, Session, SessionEvent};

@@ -4,10 +4,27 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
+
+/// How long a TCP connection may be idle before the system asks whether the other end is still
+/// there, and how long it waits before asking again: 2 s, as the Go library's clients.
+pub const KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// Lets the system find out when the other end of a TCP connection is gone, every [`KEEPALIVE`].
+/// A client does it by itself; a server does it before [`Acceptor::accept`](crate::Acceptor::accept).
+///
+/// # Errors
+/// That of the system.
+pub fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+    #[cfg(not(target_os = "openbsd"))]
+    let keepalive = keepalive.with_interval(KEEPALIVE);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
 
 /// What a turn came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,4 +102,24 @@ fn read<T: AsyncRead + Unpin>(
     }
     let mut buf = ReadBuf::new(space);
     Pin::new(io).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_looks_after_idle_connections() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        assert!(!socket.keepalive().unwrap());
+        keep_alive(&stream).unwrap();
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE);
+        }
+    }
 }

@@ -74,9 +74,13 @@ impl Store {
         let mut session = acceptor.accept(stream, self.numbers()).await?;
         let mut taken = 0;
         while let Some(event) = session.next().await? {
-            let SessionEvent::Entries(batch) = event else {
-                self.states.send_modify(|states| *states += 1);
-                continue;
+            let batch = match event {
+                SessionEvent::Entries(batch) => batch,
+                SessionEvent::State(_) => {
+                    self.states.send_modify(|states| *states += 1);
+                    continue;
+                }
+                _ => continue,
             };
             let fails = batch.iter().any(|entry| entry.data == b"fail");
             taken += batch.len();
@@ -171,6 +175,34 @@ async fn entries_arrive_with_tags_and_values() {
 }
 
 #[tokio::test]
+async fn entries_without_a_source_get_our_address() {
+    let (mapped, other): (std::net::IpAddr, std::net::IpAddr) =
+        ("::ffff:127.0.0.1".parse().unwrap(), "198.51.100.9".parse().unwrap());
+    for (choice, expected) in [
+        (None, Source::from_ip(mapped)),
+        (Some(Source::NONE), Source::NONE),
+        (Some(Source::from_ip(other)), Source::from_ip(other)),
+    ] {
+        let store = Store::new();
+        let target = listen(&store, usize::MAX).await;
+        let mut connector = Connector::new(&target, SECRET).unwrap().tag("alpha").unwrap();
+        if let Some(source) = choice {
+            connector = connector.source(source);
+        }
+        let connection = connector.connect().await.unwrap();
+        let alpha = connection.tag("alpha").await.unwrap();
+        let with = entry(alpha, b"x");
+        let without = EntryRef { src: Source::NONE, ..with };
+        connection.send(without).await.unwrap();
+        connection.send_all([with, without]).await.unwrap();
+        connection.send_ditto(&[without]).await.unwrap();
+        assert!(connection.close(LONG).await.unacknowledged.is_empty());
+        let sources: Vec<_> = store.entries.lock().unwrap().iter().map(|entry| entry.src).collect();
+        assert_eq!(sources, [expected, with.src, expected, Source::NONE]);
+    }
+}
+
+#[tokio::test]
 async fn compressed_both_ways() {
     let store = Store::new();
     let target = listen(&store, usize::MAX).await;
@@ -202,9 +234,12 @@ async fn over_a_pipe() {
     let target = format!("pipe://{}", path.display());
     let connection = connect(&target, SECRET, &["alpha"]).await.unwrap();
     let alpha = connection.tag("alpha").await.unwrap();
-    connection.send(entry(alpha, b"x")).await.unwrap();
+    let without = EntryRef { src: Source::NONE, ..entry(alpha, b"x") };
+    connection.send(without).await.unwrap();
     assert!(connection.close(LONG).await.unacknowledged.is_empty());
-    assert_eq!(store.entries.lock().unwrap().len(), 1);
+    let stored = store.entries.lock().unwrap();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].src, Source::from(std::net::Ipv6Addr::LOCALHOST));
 }
 
 struct Certificates {
@@ -443,4 +478,35 @@ async fn a_handshake_has_its_time() {
     let error = acceptor().accept(theirs, |_: &TagName| Some(TagId(1))).await.unwrap_err();
     assert!(matches!(error, ServerError::Protocol(ProtocolError::Timeout { .. })), "{error}");
     assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_held_comes_again_and_the_client_stays() {
+    let (ours, theirs) = tokio::io::duplex(1 << 10);
+    let server = tokio::spawn(async move {
+        let mut session = acceptor().accept(theirs, |_: &TagName| Some(TagId(1))).await.unwrap();
+        let seen = session.next_batch().await.unwrap().unwrap().len();
+        session.hold();
+        // Longer than a client may be silent: it is not the client that is.
+        let held = tokio::time::timeout(Duration::from_secs(660), session.next_batch()).await;
+        assert!(held.is_err(), "nothing is handed out");
+        session.resume();
+        let again = session.next_batch().await.unwrap().unwrap().len();
+        assert_eq!(again, seen);
+        let mut total = again;
+        while let Some(batch) = session.next_batch().await.unwrap() {
+            total += batch.len();
+            let receipt = batch.receipt();
+            session.confirm(receipt);
+        }
+        total
+    });
+    let connection = over(ours).await;
+    for _ in 0..100 {
+        connection.send(entry(TagId(1), &[7; 50])).await.unwrap();
+    }
+    connection.sync(Duration::from_secs(900)).await.unwrap();
+    assert_eq!(connection.counts().acknowledged, 100);
+    assert!(connection.close(LONG).await.unacknowledged.is_empty());
+    assert_eq!(server.await.unwrap(), 100);
 }

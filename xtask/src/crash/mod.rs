@@ -24,7 +24,7 @@ use self::program::Program;
 use self::trial::{Failure, Trial};
 use crate::flags;
 
-pub(crate) use self::program::{Profile, build};
+pub(crate) use self::program::{Profile, build, executable};
 
 const ROUNDS: u32 = 20;
 /// The planted bugs that the log has behind its feature `plants`.

@@ -58,7 +58,8 @@ pub(crate) fn build(profile: Profile, plants: bool) -> Result<PathBuf> {
     executable(messages).context("cargo did not say where the program is")
 }
 
-fn executable(messages: impl Iterator<Item = serde_json::Value>) -> Option<PathBuf> {
+/// Where the program is, as cargo's messages say.
+pub(crate) fn executable(messages: impl Iterator<Item = serde_json::Value>) -> Option<PathBuf> {
     let path = |message: serde_json::Value| message.get("executable")?.as_str().map(Into::into);
     messages.filter_map(path).last()
 }

@@ -90,6 +90,11 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
         of(|s| s.connections.aborted),
     )?;
     f.counter(
+        "source_refused_connections",
+        "Connections that were not let in.",
+        of(|s| s.connections.refused),
+    )?;
+    f.counter(
         "source_waits",
         "Times that reading waited for the budget or the log.",
         of(|s| s.waits),

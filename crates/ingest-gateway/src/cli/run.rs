@@ -121,6 +121,15 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 "Graphite plaintext, UDP",
                 format!("echo \"local.test.diceroll 4 `date +%s`\" | nc -u -w1 {host} {port}"),
             ),
+            SourceKind::Gravwell(gravwell) => {
+                let scheme = if gravwell.tls.is_some() { "tls" } else { "tcp" };
+                let secret = gateway.secret_places().get(&source.name);
+                let secret = secret.map_or("", String::as_str);
+                (
+                    "Gravwell ingesters",
+                    format!("an ingester with the target {scheme}://{address}, secret in {secret}"),
+                )
+            }
         };
         text.push_str(&format!("  {:<14} {address:<22} {what}\n", source.name));
         text.push_str(&format!("  {:<14} try: {line}\n", ""));
@@ -133,12 +142,18 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
     }
     let log = gateway.status().log;
     for destination in &config.destinations {
-        let DestinationKind::Store = destination.kind;
-        text.push_str(&format!(
-            "  {:<14} {dir}  the log, kept: at most {}\n",
-            destination.name,
-            format_size_rounded(log.limits.max_bytes)
-        ));
+        let name = &destination.name;
+        match &destination.kind {
+            DestinationKind::Store => text.push_str(&format!(
+                "  {name:<14} {dir}  the log, kept: at most {}\n",
+                format_size_rounded(log.limits.max_bytes)
+            )),
+            DestinationKind::Gravwell(gravwell) => {
+                let targets: Vec<_> = gravwell.targets.iter().map(ToString::to_string).collect();
+                let targets = targets.join(" ");
+                text.push_str(&format!("  {name:<14} {targets}  Gravwell, {}\n", gravwell.policy));
+            }
+        }
     }
     let data_dir = if config.log.dir == Path::new("ingestry-data") {
         String::new()

@@ -1,12 +1,13 @@
 //! `[destinations.NAME]`.
 
 use super::choice::one_of;
+use super::gravwell;
 use super::model::{DestinationConfig, DestinationKind};
 use super::sources::check_name;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["store"];
-const LATER: &[&str] = &["gravwell", "kafka", "graphite"];
+const KINDS: &[&str] = &["store", "gravwell"];
+const LATER: &[&str] = &["kafka", "graphite"];
 
 /// A destination that the file names; its settings are missing when its type is wrong.
 #[derive(Debug)]
@@ -26,7 +27,12 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
             check_name(&table.node, &name, &[]);
             let kind_node = table.required("type", &one_of(KINDS.iter().copied()));
             let kind = kind_node.as_ref().and_then(|node| node.kind(KINDS, LATER));
-            if let (Some(node), Some("store")) = (&kind_node, kind) {
+            if kind == Some("gravwell") {
+                let read = gravwell::read_destination(&mut table);
+                let kind = read.map(|read| DestinationKind::Gravwell(Box::new(read)));
+                destination.config = kind.map(|kind| DestinationConfig { name, kind });
+                table.finish(&[]);
+            } else if let (Some(node), Some("store")) = (&kind_node, kind) {
                 match &store {
                     Some(first) => node.wrong(
                         "a second \"store\"",

@@ -22,11 +22,18 @@ pub(super) struct Fault {
 /// Collects what is found while a file is walked.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
+    /// Users other than the owner can read the file.
+    pub(crate) exposed: bool,
     faults: RefCell<Vec<Fault>>,
     remarks: RefCell<Vec<(usize, String, String)>>,
 }
 
 impl Findings {
+    /// Nothing yet, of a file that users other than its owner can read, or cannot.
+    pub(crate) fn of(exposed: bool) -> Self {
+        Self { exposed, ..Self::default() }
+    }
+
     /// Notes an error of the TOML syntax.
     pub(crate) fn syntax(&self, at: usize, found: String, allowed: String) {
         let fault = Fault { at, key: None, found, allowed, meant: None, absence: false };

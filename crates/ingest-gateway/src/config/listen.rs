@@ -24,6 +24,27 @@ pub(super) fn read<'a>(
     address: &mut ListenAddr,
     allow_public: &mut bool,
 ) -> Listen<'a> {
+    read_with(table, address, allow_public, "without TLS or authentication")
+}
+
+/// As [`read`], for a source that authenticates its clients: in clear text, a public address must
+/// be asked for all the same.
+pub(super) fn read_authenticated<'a>(
+    table: &mut Table<'a>,
+    address: &mut ListenAddr,
+    allow_public: &mut bool,
+    tls: bool,
+) -> Listen<'a> {
+    *allow_public |= tls;
+    read_with(table, address, allow_public, "without TLS")
+}
+
+fn read_with<'a>(
+    table: &mut Table<'a>,
+    address: &mut ListenAddr,
+    allow_public: &mut bool,
+    lacking: &str,
+) -> Listen<'a> {
     let node = table.key("listen");
     let named = node.as_ref().map(Node::address);
     let known = !matches!(named, Some(None));
@@ -41,7 +62,7 @@ pub(super) fn read<'a>(
     {
         let found = node.found();
         node.wrong(
-            format!("{found}, which other machines can reach without TLS or authentication"),
+            format!("{found}, which other machines can reach {lacking}"),
             "a loopback address, or allow_public = true beside it",
             None,
         );

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,13 +51,17 @@ pub struct Loaded {
 /// [`Rejected`], with everything that is wrong. Files above [`MAX_FILE`] are refused.
 pub fn load(path: &Path) -> Result<Loaded, Rejected> {
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text));
+    let mut exposed = false;
+    let read = File::open(path).and_then(|file| {
+        exposed = file.metadata()?.mode() & 0o077 != 0;
+        file.take(MAX_FILE + 1).read_to_end(&mut text)
+    });
     let reason = match read {
         Err(error) => error.to_string(),
         Ok(_) if text.len() as u64 > MAX_FILE => {
             format!("larger than {}", format_size(MAX_FILE))
         }
-        Ok(_) => return parse(path, &text),
+        Ok(_) => return parse_text(path, &text, exposed),
     };
     let error = ConfigError::Unreadable { file: path.to_owned(), reason };
     Err(Rejected { errors: vec![error], warnings: Vec::new() })
@@ -67,6 +72,10 @@ pub fn load(path: &Path) -> Result<Loaded, Rejected> {
 /// # Errors
 /// [`Rejected`], with everything that is wrong.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Loaded, Rejected> {
+    parse_text(file, text, false)
+}
+
+fn parse_text(file: &Path, text: &[u8], exposed: bool) -> Result<Loaded, Rejected> {
     let file: Arc<Path> = file.into();
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
@@ -79,7 +88,7 @@ pub fn parse(file: &Path, text: &[u8]) -> Result<Loaded, Rejected> {
             return Err(Rejected { errors, warnings });
         }
     };
-    let findings = Findings::default();
+    let findings = Findings::of(exposed);
     let (document, broken) = DeTable::parse_recoverable(text);
     let mut local = true;
     for error in &broken {
@@ -183,8 +192,13 @@ fn check_addresses(config: &Config, sources: &[Source<'_>], admin: &Listen<'_>) 
 }
 
 fn check_read_ahead(config: &Config, source: &Source<'_>) {
-    if let (Some(node), SourceKind::Graphite(graphite)) = (&source.read_ahead, &source.config.kind)
-        && graphite.read_ahead > config.log.memory
+    let read_ahead = match &source.config.kind {
+        SourceKind::Graphite(graphite) => graphite.read_ahead,
+        SourceKind::Gravwell(gravwell) => gravwell.read_ahead,
+        SourceKind::GraphiteUdp(_) => return,
+    };
+    if let Some(node) = &source.read_ahead
+        && read_ahead > config.log.memory
     {
         let memory = format_size(config.log.memory);
         node.warn(format!("more than log.memory, which is {memory}: never reached"));
@@ -192,7 +206,7 @@ fn check_read_ahead(config: &Config, source: &Source<'_>) {
 }
 
 fn check_routed(config: &Config, source: &Source<'_>) {
-    let tag = source.config.tag();
+    let Some(tag) = source.config.tag() else { return };
     let mut patterns = config.routes.iter().flat_map(|route| &route.tags);
     if !config.routes.is_empty() && !patterns.any(|pattern| pattern.matches(tag.as_str())) {
         let message = format!("no route takes the tag \"{tag}\"");

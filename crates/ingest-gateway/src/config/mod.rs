@@ -5,8 +5,8 @@
 //! the file, or the default set, with the overrides of the command line on top. `check` reads
 //! through the same function, so that the two cannot disagree.
 //!
-//! Nothing here touches the machine beyond reading the file: whether a directory fits or an
-//! address can be bound shows when the gateway starts.
+//! Nothing here touches the machine beyond reading: the file, the secrets and the certificates
+//! that it names. Whether a directory fits or an address can be bound shows when the gateway starts.
 //!
 //! # Keys
 //!
@@ -25,9 +25,10 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp` | required |
-//! | `sources.NAME.listen` | address | `127.0.0.1:2003` |
-//! | `sources.NAME.tag` | tag name | `graphite` |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `gravwell` | required |
+//! | `sources.NAME.listen` | address | `127.0.0.1:2003`, `127.0.0.1:4023` (`gravwell`) |
+//! | `sources.NAME.allow_public` | boolean | `false` |
+//! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
 //! | `sources.NAME.profile` | `default`, `carbon`, `go-carbon`, `relay-ng`, `relay-ng-strict` | `default` |
 //! | `sources.NAME.tagged` | `normalise`, `raw` | `normalise` |
@@ -36,12 +37,21 @@
 //! | `sources.NAME.fraction` | boolean | `false` |
 //! | `sources.NAME.max_line` | size, 256 B to 16 MiB | 16 KiB |
 //! | `sources.NAME.max_past`, `max_future` | time, or `off` | `off` |
-//! | `sources.NAME.allow_public` | boolean | `false` |
-//! | `sources.NAME.read_ahead` (`graphite`) | size, at least 64 KiB | 4 MiB |
-//! | `sources.NAME.max_connections` (`graphite`) | 1 to 1000000 | 10000 |
-//! | `sources.NAME.idle_timeout` (`graphite`) | time, or `off` | `off` |
+//! | `sources.NAME.read_ahead` (`graphite`, `gravwell`) | size, at least 64 KiB | 4 MiB |
+//! | `sources.NAME.max_connections` (`graphite`, `gravwell`) | 1 to 1000000 | 10000 |
+//! | `sources.NAME.idle_timeout` (`graphite`, `gravwell`) | time, or `off` | `off`, 10 min (`gravwell`) |
 //! | `sources.NAME.receive_buffer` (`graphite-udp`) | size, 4 KiB to 1 GiB | 4 MiB |
-//! | `destinations.NAME.type` | `store` | required |
+//! | `sources.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | `INGEST_SECRET`, `GRAVWELL_INGEST_SECRET`, or one that is made |
+//! | `sources.NAME.tls` (`gravwell`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
+//! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
+//! | `sources.NAME.max_tags` (`gravwell`) | 1 to 65000 for one connection | 4096 |
+//! | `destinations.NAME.type` | `store`, `gravwell` | required |
+//! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
+//! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
+//! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
+//! | `destinations.NAME.compression` (`gravwell`) | boolean | `false` |
+//! | `destinations.NAME.tenant` (`gravwell`) | text, at most 512 bytes | none |
+//! | `destinations.NAME.tls` (`gravwell`) | `ca`, `cert` and `key`: PEM files; `verify`: boolean | the system's authorities, verified |
 //! | `routes[].tags` | tag names, also with a trailing `*` | required |
 //! | `routes[].to` | names of destinations | required |
 //!
@@ -57,6 +67,7 @@ mod destinations;
 mod error;
 mod findings;
 mod graphite;
+mod gravwell;
 mod listen;
 mod load;
 mod log;
@@ -64,8 +75,10 @@ mod model;
 mod overrides;
 mod pattern;
 mod routes;
+mod secret;
 mod sources;
 mod syntax;
+mod tls;
 mod values;
 mod walk;
 
@@ -76,6 +89,7 @@ pub use error::{ConfigError, Place, Rejected, Warning};
 pub use graphite::{
     BadTags, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile, Tagged, Values,
 };
+pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use load::{Loaded, MAX_FILE, load, parse};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
@@ -85,3 +99,5 @@ pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };
 pub use pattern::{TagPattern, TagPatternError};
+pub use secret::{SecretError, SecretFrom};
+pub use tls::{ClientTls, ServerTls, TlsFileError};

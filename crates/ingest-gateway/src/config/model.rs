@@ -9,6 +9,7 @@ use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
 use super::graphite::{GraphiteSource, GraphiteUdpSource};
+use super::gravwell::{GravwellDestination, GravwellSource};
 use super::pattern::TagPattern;
 
 /// The least that `log.max_bytes` can be.
@@ -16,8 +17,8 @@ pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that can be configured.
 ///
-/// The default is the default set: Graphite over TCP and UDP and the admin pages, all on
-/// loopback, into the store.
+/// The default is the default set: Graphite over TCP and UDP, Gravwell ingesters, and the admin
+/// pages, all on loopback, into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The log on disk.
@@ -44,6 +45,7 @@ impl Default for Config {
             sources: vec![
                 source("graphite", SourceKind::Graphite(GraphiteSource::default())),
                 source("graphite-udp", SourceKind::GraphiteUdp(GraphiteUdpSource::default())),
+                source("gravwell", SourceKind::Gravwell(GravwellSource::default())),
             ],
             destinations: vec![DestinationConfig {
                 name: "store".to_owned(),
@@ -195,6 +197,7 @@ impl SourceConfig {
         match &self.kind {
             SourceKind::Graphite(graphite) => &graphite.listen,
             SourceKind::GraphiteUdp(graphite) => &graphite.listen,
+            SourceKind::Gravwell(gravwell) => &gravwell.listen,
         }
     }
 
@@ -202,17 +205,18 @@ impl SourceConfig {
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         match &self.kind {
-            SourceKind::Graphite(_) => Protocol::Tcp,
+            SourceKind::Graphite(_) | SourceKind::Gravwell(_) => Protocol::Tcp,
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
 
-    /// The tag that its entries carry.
+    /// The tag that its entries carry; `None` if they bring their own.
     #[must_use]
-    pub const fn tag(&self) -> &TagName {
+    pub const fn tag(&self) -> Option<&TagName> {
         match &self.kind {
-            SourceKind::Graphite(graphite) => &graphite.lines.tag,
-            SourceKind::GraphiteUdp(graphite) => &graphite.lines.tag,
+            SourceKind::Graphite(graphite) => Some(&graphite.lines.tag),
+            SourceKind::GraphiteUdp(graphite) => Some(&graphite.lines.tag),
+            SourceKind::Gravwell(_) => None,
         }
     }
 
@@ -221,6 +225,7 @@ impl SourceConfig {
         match &mut self.kind {
             SourceKind::Graphite(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
             SourceKind::GraphiteUdp(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
+            SourceKind::Gravwell(gravwell) => (&mut gravwell.listen, &mut gravwell.allow_public),
         }
     }
 }
@@ -233,6 +238,8 @@ pub enum SourceKind {
     Graphite(GraphiteSource),
     /// `graphite-udp`: the same lines over UDP.
     GraphiteUdp(GraphiteUdpSource),
+    /// `gravwell`: Gravwell ingesters.
+    Gravwell(GravwellSource),
 }
 
 impl SourceKind {
@@ -242,6 +249,7 @@ impl SourceKind {
         match self {
             Self::Graphite(_) => "graphite",
             Self::GraphiteUdp(_) => "graphite-udp",
+            Self::Gravwell(_) => "gravwell",
         }
     }
 }
@@ -261,6 +269,8 @@ pub struct DestinationConfig {
 pub enum DestinationKind {
     /// `store`: the log itself, kept.
     Store,
+    /// `gravwell`: Gravwell indexers.
+    Gravwell(Box<GravwellDestination>),
 }
 
 impl DestinationKind {
@@ -269,6 +279,7 @@ impl DestinationKind {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Store => "store",
+            Self::Gravwell(_) => "gravwell",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! `[sources.NAME]`: names, types and addresses; the settings of each type are beside this file.
 
 use super::graphite;
+use super::gravwell;
 use super::listen::Listen;
 use super::model::{SourceConfig, SourceKind};
 use super::values::quoted;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["graphite", "graphite-udp"];
-const LATER: &[&str] = &["graphite-pickle", "gravwell", "hydra", "loggregator", "kafka", "amqp"];
+const KINDS: &[&str] = &["graphite", "graphite-udp", "gravwell"];
+const LATER: &[&str] = &["graphite-pickle", "hydra", "loggregator", "kafka", "amqp"];
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -46,6 +47,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
         match kind {
             Some("graphite") => graphite::read_tcp(&mut table, &mut source),
             Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
+            Some("gravwell") => gravwell::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
             _ => continue,
         }

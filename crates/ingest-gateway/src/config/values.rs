@@ -75,7 +75,7 @@ impl Node<'_> {
     }
 
     /// Any string.
-    fn string(&self, allowed: &str) -> Option<&str> {
+    pub(crate) fn string(&self, allowed: &str) -> Option<&str> {
         match self.value {
             DeValue::String(text) => Some(text),
             _ => {

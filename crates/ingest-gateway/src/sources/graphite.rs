@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::accept::accept;
 use super::{Context, graphite_time, unix_nanos};
 use crate::config::GraphiteSource;
 use crate::counters::Totals;
@@ -47,7 +48,7 @@ pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: Ta
                     cx: cx.clone(),
                     config: Arc::clone(&config),
                     mapper: Mapper::new(&config.lines, tag),
-                    peer: peer.to_canonical(),
+                    peer,
                     window: Window::default(),
                 };
                 let options = options.clone();
@@ -64,17 +65,6 @@ pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: Ta
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
-}
-
-/// A connection together with its place among those that may be open.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    // The place first: who finds none waits in the system's queue.
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer.ip(), slot))
 }
 
 /// What was read and is not durable yet.

@@ -1,7 +1,9 @@
 //! What takes data in: one file for each source.
 
+mod accept;
 pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
+pub(crate) mod gravwell;
 mod kernel_drops;
 mod reject_log;
 

@@ -1,5 +1,6 @@
 //! Log lines for refused items: one by reason and window, with what was not said counted.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +39,16 @@ impl RejectLog {
         tracing::warn!(
             source = %self.source, reason, %peer, offset, item = %format_args!("{shown}{more}"),
             not_shown_before = silent, "Refused an item."
+        );
+    }
+
+    /// A connection that was not let in: why by its place, who it was, in words.
+    pub(crate) fn note_connection(&self, reason: usize, peer: IpAddr, error: &dyn fmt::Display) {
+        let Some(silent) = self.speak(reason, Instant::now()) else { return };
+        let reason = self.reasons.get(reason).copied().unwrap_or("unknown");
+        tracing::warn!(
+            source = %self.source, reason, %peer, %error, not_shown_before = silent,
+            "Refused a connection."
         );
     }
 

@@ -6,6 +6,8 @@
 mod bad_input;
 mod check;
 mod eof_is_acknowledgement;
+mod gravwell_destination;
+mod gravwell_source;
 mod limits;
 mod main_job;
 mod no_false_end;

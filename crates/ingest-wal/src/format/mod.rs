@@ -15,7 +15,8 @@ pub(crate) use record::{HEADER_LEN as RECORD_HEADER_LEN, Seed, stride};
 pub use record::{Kind, RecordHeader};
 pub use segment::SegmentName;
 pub(crate) use segment::{
-    FLAG_PREAMBLE_TWICE, FORMAT, HEADER_LEN as SEGMENT_HEADER_LEN, HeaderFault, SegmentHeader,
+    FLAG_PREAMBLE_TWICE, FLAG_REUSED, FORMAT, HEADER_LEN as SEGMENT_HEADER_LEN, HeaderFault,
+    SegmentHeader,
 };
 pub use snapshot::Cursor;
 pub(crate) use snapshot::{Recovered, Snapshot};

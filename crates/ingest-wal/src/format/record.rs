@@ -113,6 +113,25 @@ impl RecordHeader {
         (epoch == seed.epoch).then_some((count, stride(body_len)))
     }
 
+    /// The same in a file that held another segment before. Its records may well be of this epoch,
+    /// but their LSNs are lower. So two of three have to agree: the epoch, the first LSN (`next`),
+    /// and a synced LSN from `synced` on and below `next`. One damaged byte spoils one of them.
+    pub(crate) fn guess_among_stale(
+        bytes: &[u8],
+        seed: Seed,
+        next: Lsn,
+        synced: Lsn,
+    ) -> Option<(u16, u64)> {
+        let mut input = Input::new(bytes);
+        let (body_len, count) = (input.u32()?, input.u16()?);
+        input.u16()?;
+        let (first, said) = (input.u64()?, input.u64()?);
+        let epoch = Input::new(bytes.get(36..40)?).u32()?;
+        let agree = [epoch == seed.epoch, first == next, (synced..next).contains(&said)];
+        let agree = agree.into_iter().filter(|agrees| *agrees).count();
+        (agree >= 2).then_some((count, stride(body_len)))
+    }
+
     /// Reads a header that belongs to the segment of `seed`.
     pub(crate) fn decode(bytes: &[u8], seed: Seed) -> Option<Self> {
         let covered = bytes.get(..44)?;
@@ -203,6 +222,26 @@ mod tests {
         ] {
             assert_eq!(RecordHeader::decode(&bytes, other), None);
         }
+    }
+
+    #[test]
+    fn among_stale_bytes_a_damaged_header_is_known_and_an_older_record_is_not() {
+        let seed = Seed::new(LogId([7; 16]), 70, 5);
+        let bytes = sample().encode(seed);
+        for at in 0..bytes.len() * 8 {
+            let mut bad = bytes;
+            bad[at / 8] ^= 1 << (at % 8);
+            let found = RecordHeader::guess_among_stale(&bad, seed, 77, 69);
+            assert_eq!(found.is_some(), bad.len() == 48, "bit {at}");
+            if at / 8 > 5 {
+                assert_eq!(found, Some((3, 64)), "bit {at}");
+            }
+        }
+        let older = RecordHeader { first: 60, synced: 55, ..sample() };
+        let older = older.encode(Seed::new(LogId([7; 16]), 40, 5));
+        assert_eq!(RecordHeader::guess_among_stale(&older, seed, 77, 69), None);
+        assert_eq!(RecordHeader::guess_among_stale(&[0x5a; 48], seed, 77, 69), None);
+        assert_eq!(RecordHeader::guess_among_stale(&bytes[..39], seed, 77, 69), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) const FORMAT: u16 = 1;
 pub(crate) const HEADER_LEN: u64 = 64;
 /// Flag: the preamble follows twice (the first segment of a directory).
 pub(crate) const FLAG_PREAMBLE_TWICE: u16 = 1;
+/// Flag: the file was another segment before, and holds its bytes behind the last record.
+pub(crate) const FLAG_REUSED: u16 = 2;
 
 /// What a segment says of itself in its first 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

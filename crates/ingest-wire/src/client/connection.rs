@@ -1,6 +1,7 @@
 //! The handle of a connection.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use super::connector::{Connector, Transport};
 use super::error::ClientError;
 use super::task::{self, FULL, Inner, Shared};
 use crate::net;
-use crate::proto::{ClientCounts, ClientMachine, IngesterState};
+use crate::proto::{ClientCounts, ClientMachine, IngesterState, LeftOut, ProtocolError, SendError};
 
 /// How long a sync waits before it asks for acknowledgements once more.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
@@ -52,6 +53,10 @@ pub struct Closed {
     /// Why the connection ended before it was closed, if it did.
     pub error: Option<ClientError>,
 }
+
+/// A place in the order of what was sent over one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(u64);
 
 /// Connects to a target with a secret and the tags to begin with: [`Connector`] with its defaults.
 ///
@@ -109,18 +114,30 @@ impl Connection {
     ///
     /// # Cancel safety
     /// If dropped before it is ready, the entry was not sent.
-    pub async fn send(&self, entry: impl Into<EntryRef<'_>>) -> Result<(), ClientError> {
+    pub fn send<'e>(
+        &self,
+        entry: impl Into<EntryRef<'e>>,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send {
+        // Not an async function: that would move the entry about, which is half of the work.
         let entry = entry.into();
-        match self.try_send(entry) {
-            Err(ClientError::Send(error)) if error.is_temporary() => {}
-            sent => return sent,
+        async move {
+            match self.push(&entry) {
+                Ok(()) => Ok(()),
+                Err(None) => self.send_later(&entry).await,
+                Err(Some(error)) => Err(*error),
+            }
         }
+    }
+
+    /// Sends an entry once there is room.
+    async fn send_later(&self, entry: &EntryRef<'_>) -> Result<(), ClientError> {
         loop {
             let mut progress = pin!(self.shared.progress.notified());
             progress.as_mut().enable();
-            match self.try_send(entry) {
-                Err(ClientError::Send(error)) if error.is_temporary() => {}
-                sent => return sent,
+            match self.push(entry) {
+                Ok(()) => return Ok(()),
+                Err(None) => {}
+                Err(Some(error)) => return Err(*error),
             }
             self.flush();
             // A pause that the server asked for ends without a word from it.
@@ -136,6 +153,21 @@ impl Connection {
     pub fn try_send<'e>(&self, entry: impl Into<EntryRef<'e>>) -> Result<(), ClientError> {
         let mut inner = self.open()?;
         inner.machine.send(entry.into())?;
+        self.lingering(&mut inner);
+        Ok(())
+    }
+
+    /// Sends an entry; with an error, why not, and nothing if there is no room now. What it
+    /// returns is small, since this is done for each entry.
+    #[inline]
+    fn push(&self, entry: &EntryRef<'_>) -> Result<(), Option<Box<ClientError>>> {
+        let mut inner = self.shared.lock();
+        if let Some(error) = &inner.error {
+            return Err(Some(Box::new(error.clone())));
+        }
+        if let Err(error) = inner.machine.send(*entry) {
+            return Err((!error.is_temporary()).then(|| Box::new(error.into())));
+        }
         self.lingering(&mut inner);
         Ok(())
     }
@@ -181,17 +213,23 @@ impl Connection {
     /// Sees to it that what was just sent is written in time.
     #[inline]
     fn lingering(&self, inner: &mut Inner) {
-        let waiting = inner.machine.waiting();
-        if waiting == 0 {
+        let first = inner.waiting_since.is_none();
+        if first || (inner.machine.waiting() >= FULL && !inner.flush) {
+            self.hurry(inner, first);
+        }
+    }
+
+    #[cold]
+    fn hurry(&self, inner: &mut Inner, first: bool) {
+        if inner.machine.waiting() == 0 {
             return;
         }
-        if inner.waiting_since.is_none() {
+        if first {
             inner.waiting_since = Some(net::now());
-            self.shared.wake.notify_one();
-        } else if waiting >= FULL && !inner.flush {
+        } else {
             inner.flush = true;
-            self.shared.wake.notify_one();
         }
+        self.shared.wake.notify_one();
     }
 
     /// Writes what was sent without lingering. It does not wait for that.
@@ -260,7 +298,8 @@ impl Connection {
         .await
     }
 
-    /// Tells the server how this ingester is, and waits for its confirmation.
+    /// Tells the server how this ingester is, and waits for its confirmation. A state that is too
+    /// long for the protocol is shortened, which is logged: [`IngesterState::to_json_within`].
     ///
     /// # Errors
     /// [`ClientError`].
@@ -268,7 +307,17 @@ impl Connection {
     /// # Cancel safety
     /// If dropped, the message may have been sent.
     pub async fn send_state(&self, state: &IngesterState) -> Result<(), ClientError> {
-        let json = state.to_json()?;
+        let (json, left_out) = match state.to_json_within(IngesterState::MAX_LEN) {
+            // Nothing was sent: the connection goes on.
+            Err(ProtocolError::TooLong { piece, len, max }) => {
+                return Err(SendError::TooLong { piece, len, max }.into());
+            }
+            json => json?,
+        };
+        if left_out != LeftOut::default() {
+            let LeftOut { details, children } = left_out;
+            tracing::warn!(details, children, "state message shortened");
+        }
         let ticket = {
             let mut inner = self.open()?;
             inner.machine.send_state(&json, net::now())?;
@@ -359,6 +408,42 @@ impl Connection {
         let machine = &inner.machine;
         let named = |entry: Entry| Returned { tag: machine.tag_name(entry.tag), entry };
         entries.into_iter().map(named).collect()
+    }
+
+    /// Where the connection stands: all that was sent so far lies before it.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position(self.shared.lock().machine.next_id())
+    }
+
+    /// Whether all that was sent before a position of this connection is acknowledged.
+    #[must_use]
+    pub fn is_acknowledged(&self, position: Position) -> bool {
+        self.shared.lock().machine.first_outstanding() >= position.0
+    }
+
+    /// Waits until all that was sent before a position of this connection is acknowledged, however
+    /// long that takes.
+    ///
+    /// # Errors
+    /// That the connection is lost.
+    ///
+    /// # Cancel safety
+    /// It can be dropped and called again.
+    pub async fn acknowledged(&self, position: Position) -> Result<(), ClientError> {
+        let done = |inner: &mut Inner| inner.machine.first_outstanding() >= position.0;
+        self.wait_for(|inner| done(inner).then_some(Ok(()))).await
+    }
+
+    /// Writes what was sent without lingering, and asks the server not to hold acknowledgements
+    /// back, as Go servers do with a lone one for up to a second. It does not wait for them.
+    ///
+    /// # Errors
+    /// That the connection is lost.
+    pub fn request_acks(&self) -> Result<(), ClientError> {
+        self.open()?.machine.force_ack()?;
+        self.flush();
+        Ok(())
     }
 
     /// Entries that were sent and are not acknowledged.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ingest_entry::TagName;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ingest_entry::{Source, TagName};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
@@ -48,6 +50,7 @@ pub struct Connector {
     config: ClientConfig,
     dial: Duration,
     linger: Duration,
+    source: Option<Source>,
     #[cfg(feature = "tls")]
     tls: crate::tls::TlsOptions,
 }
@@ -70,6 +73,7 @@ impl Connector {
             config: ClientConfig::default(),
             dial: Duration::from_secs(5),
             linger: Duration::from_millis(10),
+            source: None,
             #[cfg(feature = "tls")]
             tls: crate::tls::TlsOptions::default(),
         }
@@ -120,6 +124,16 @@ impl Connector {
         self
     }
 
+    /// The source that entries get that have none. [`Source::NONE`] leaves them without one, as a
+    /// relay should. Default: the local address of the connection's socket in 16 bytes, IPv4 as
+    /// `::ffff:a.b.c.d`, and `::1` for `pipe://`, as the Go library's clients; over a stream of
+    /// one's own ([`Connector::over`]), none. Entries of ditto blocks are left as they are.
+    #[must_use]
+    pub const fn source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
     /// How long an entry may wait for others before it is written. Default 10 ms.
     #[must_use]
     pub const fn linger(mut self, linger: Duration) -> Self {
@@ -163,7 +177,7 @@ impl Connector {
         let mut pauses = SETUP_RETRIES.into_iter();
         loop {
             let error = match self.dial().await {
-                Ok(stream) => match self.establish(stream).await {
+                Ok((stream, local)) => match self.establish(stream, local).await {
                     Ok(connection) => return Ok(connection),
                     Err((error, true)) => error,
                     Err((error, false)) => return Err(error),
@@ -187,29 +201,36 @@ impl Connector {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.establish(Box::new(stream)).await.map_err(|(error, _)| error)
+        self.establish(Box::new(stream), Source::NONE).await.map_err(|(error, _)| error)
     }
 
-    async fn dial(&self) -> Result<Box<dyn Transport>, ClientError> {
+    async fn dial(&self) -> Result<(Box<dyn Transport>, Source), ClientError> {
         let dialled = tokio::time::timeout(self.dial, self.dial_untimed()).await;
         dialled.map_err(|_| ClientError::ConnectTimeout)?
     }
 
-    async fn dial_untimed(&self) -> Result<Box<dyn Transport>, ClientError> {
+    /// A stream, and our own address.
+    async fn dial_untimed(&self) -> Result<(Box<dyn Transport>, Source), ClientError> {
         match &self.target {
-            Target::Tcp(address) => Ok(Box::new(tcp(address).await?)),
+            Target::Tcp(address) => {
+                let (stream, local) = tcp(address).await?;
+                Ok((Box::new(stream), local))
+            }
             #[cfg(feature = "tls")]
             Target::Tls(address) => {
                 let config = std::sync::Arc::new(self.tls.client_config()?);
                 let host = self.target.host().unwrap_or_default().to_owned();
                 let host = rustls::pki_types::ServerName::try_from(host)
                     .map_err(|_| crate::tls::TlsError::Host)?;
-                let stream = tcp(address).await?;
+                let (stream, local) = tcp(address).await?;
                 let stream = tokio_rustls::TlsConnector::from(config).connect(host, stream).await?;
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), local))
             }
             #[cfg(unix)]
-            Target::Pipe(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
+            Target::Pipe(path) => {
+                let stream = tokio::net::UnixStream::connect(path).await?;
+                Ok((Box::new(stream), Source::from(Ipv6Addr::LOCALHOST)))
+            }
             #[allow(unreachable_patterns, reason = "features and systems differ")]
             Target::Tls(_) => Err(ClientError::Scheme { scheme: "tls" }),
             #[allow(unreachable_patterns, reason = "features and systems differ")]
@@ -221,8 +242,13 @@ impl Connector {
     async fn establish(
         &self,
         mut stream: Box<dyn Transport>,
+        local: Source,
     ) -> Result<Connection, (ClientError, bool)> {
-        let mut machine = ClientMachine::new(self.config.clone(), net::now());
+        let mut config = self.config.clone();
+        if config.source.is_none() {
+            config.source = self.source.unwrap_or(local);
+        }
+        let mut machine = ClientMachine::new(config, net::now());
         match self.greet(&mut stream, &mut machine).await {
             Ok(()) => Ok(Connection::start(machine, stream, self.linger)),
             Err(error) => {
@@ -281,7 +307,8 @@ impl Connector {
     }
 }
 
-async fn tcp(address: &str) -> Result<tokio::net::TcpStream, ClientError> {
+/// A stream, and our own address in 16 bytes.
+async fn tcp(address: &str) -> Result<(tokio::net::TcpStream, Source), ClientError> {
     let mut last = None;
     for address in tokio::net::lookup_host(address).await? {
         let socket = if address.is_ipv4() {
@@ -289,11 +316,15 @@ async fn tcp(address: &str) -> Result<tokio::net::TcpStream, ClientError> {
         } else {
             tokio::net::TcpSocket::new_v6()?
         };
-        socket.set_keepalive(true)?;
         match socket.connect(address).await {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                return Ok(stream);
+                net::keep_alive(&stream)?;
+                let local = match stream.local_addr()?.ip() {
+                    IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                    IpAddr::V6(ip) => ip,
+                };
+                return Ok((stream, Source::from(local)));
             }
             Err(error) => last = Some(error),
         }

@@ -5,6 +5,6 @@ mod connector;
 mod error;
 mod task;
 
-pub use connection::{Closed, Connection, Counters, Returned, connect};
+pub use connection::{Closed, Connection, Counters, Position, Returned, connect};
 pub use connector::Connector;
 pub use error::ClientError;

@@ -19,6 +19,9 @@ use crate::proto::{ClientEvent, ClientMachine};
 /// So many waiting bytes are written without lingering.
 pub(crate) const FULL: usize = 64 << 10;
 
+/// After so long without anything to send or to be acknowledged memory is given back.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// What the handle and the task share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -164,6 +167,7 @@ async fn drive(shared: &Shared, stream: &mut Box<dyn Transport>) -> Result<(), C
     let mut space = vec![0; 16 << 10];
     let mut output = Bytes::new();
     let mut dirty = false;
+    let mut relax = None;
     loop {
         let (deadline, closing) = {
             let now = net::now();
@@ -174,12 +178,15 @@ async fn drive(shared: &Shared, stream: &mut Box<dyn Transport>) -> Result<(), C
                 if news || !output.is_empty() {
                     shared.progress.notify_waiters();
                 }
-                if output.is_empty() && inner.machine.outstanding() == 0 {
+                let idle = output.is_empty() && inner.machine.outstanding() == 0;
+                relax = (idle && inner.machine.is_tense()).then(|| relax.unwrap_or(now + IDLE));
+                if relax.is_some_and(|at| at <= now) {
                     inner.machine.relax();
+                    relax = None;
                 }
             }
             let due = inner.due(shared.linger).filter(|_| output.is_empty());
-            let deadline = [inner.machine.deadline(), due].into_iter().flatten().min();
+            let deadline = [inner.machine.deadline(), due, relax].into_iter().flatten().min();
             (deadline, inner.closing)
         };
         if closing && output.is_empty() {

@@ -24,6 +24,12 @@ impl<'a> Batch<'a> {
         self.count
     }
 
+    /// How many bytes their frames have: no less than the entries themselves.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.frames.len()
+    }
+
     /// Never.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -16,8 +16,9 @@ pub(crate) enum Scan<'a> {
     More(usize),
 }
 
-/// Reads the frame at the start of `input`, whose word has been looked at.
-#[inline]
+/// Reads the frame at the start of `input`, whose word has been looked at. It is inlined so that
+/// what a caller does not look at is not read.
+#[inline(always)]
 pub(crate) fn scan<'a>(input: &'a [u8], limits: &Limits) -> Result<Scan<'a>, DecodeError> {
     let Some((fixed, rest)) = input.split_first_chunk::<FIXED>() else {
         return Ok(Scan::More(FIXED));
@@ -63,6 +64,8 @@ pub(crate) fn encode(id: u64, entry: &EntryRef<'_>, out: &mut BytesMut) -> Resul
     tail.copy_from_slice(&id.to_le_bytes());
     out.put_slice(&fixed);
     out.put_slice(entry.data);
-    out.put_slice(entry.values.as_bytes());
+    if !entry.values.is_empty() {
+        out.put_slice(entry.values.as_bytes());
+    }
     Ok(())
 }

@@ -28,5 +28,5 @@ pub use message::{
     STATE_AUTHENTICATED, STATE_HOT, STATE_NOT_AUTHENTICATED, StateResponse, TagRequest, TagResponse,
 };
 pub use server::{ServerConfig, ServerCounts, ServerEvent, ServerMachine, UnknownTags};
-pub use state::IngesterState;
+pub use state::{IngesterState, LeftOut};
 pub use target::{Target, TargetError};

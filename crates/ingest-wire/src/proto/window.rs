@@ -14,12 +14,15 @@ use super::snappy::Compressor;
 const SMALL: usize = 8 << 10;
 const LARGE: usize = 256 << 10;
 
-/// Where an entry's frame is.
+/// How many pieces of memory that are done with are kept, to be written into again.
+const SPARE: usize = 8;
+
+/// Where an entry's frame is. Small: there is one for each entry in flight.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    piece: u64,
+    /// The low bits of its number.
+    piece: u32,
     offset: u32,
-    len: u32,
     settled: bool,
     /// Confirmed with its block, not by itself.
     ditto: bool,
@@ -28,7 +31,7 @@ struct Slot {
 /// A piece of output with entries that are not acknowledged.
 #[derive(Debug)]
 struct Piece {
-    number: u64,
+    number: u32,
     bytes: Bytes,
 }
 
@@ -36,11 +39,10 @@ struct Piece {
 pub(crate) struct Window {
     /// What is being written, and its number.
     tail: BytesMut,
-    number: u64,
+    number: u32,
     tail_has_entries: bool,
     size: usize,
-    /// Memory of a piece that is done with, to be written into again.
-    spare: Option<BytesMut>,
+    spare: Vec<BytesMut>,
     kept: VecDeque<Piece>,
     /// What is to be transmitted.
     ready: VecDeque<Bytes>,
@@ -50,6 +52,8 @@ pub(crate) struct Window {
     /// The id of the first slot.
     first: u64,
     unsettled: usize,
+    /// Slots that are settled already, or belong to a ditto block.
+    odd: usize,
 }
 
 impl Window {
@@ -59,7 +63,7 @@ impl Window {
             number: 0,
             tail_has_entries: false,
             size: SMALL,
-            spare: None,
+            spare: Vec::new(),
             kept: VecDeque::new(),
             ready: VecDeque::new(),
             ready_len: 0,
@@ -67,6 +71,7 @@ impl Window {
             slots: VecDeque::new(),
             first: 1,
             unsettled: 0,
+            odd: 0,
         }
     }
 
@@ -105,13 +110,21 @@ impl Window {
                 self.size = (self.size * 2).min(LARGE);
             }
             self.seal()?;
-            let size = self.size.max(len);
-            self.tail = match self.spare.take() {
+            self.renew(self.size.max(len));
+        }
+        Ok(())
+    }
+
+    /// Finds memory of this size for the tail, which is empty.
+    #[cold]
+    fn renew(&mut self, size: usize) {
+        // All that was written into its memory may be acknowledged by now.
+        if !self.tail.try_reclaim(size) {
+            self.tail = match self.spare.pop() {
                 Some(spare) if spare.capacity() >= size => spare,
                 _ => BytesMut::with_capacity(size),
             };
         }
-        Ok(())
     }
 
     /// Appends a command without an entry.
@@ -132,8 +145,8 @@ impl Window {
         }
         let offset = self.tail.len() as u32;
         frame::encode(id, entry, &mut self.tail)?;
-        let (piece, len) = (self.number, len as u32);
-        self.slots.push_back(Slot { piece, offset, len, settled: false, ditto });
+        self.slots.push_back(Slot { piece: self.number, offset, settled: false, ditto });
+        self.odd += usize::from(ditto);
         self.tail_has_entries = true;
         self.unsettled += 1;
         Ok(id)
@@ -158,7 +171,7 @@ impl Window {
         if self.tail_has_entries {
             self.kept.push_back(Piece { number: self.number, bytes });
         }
-        self.number += 1;
+        self.number = self.number.wrapping_add(1);
         self.tail_has_entries = false;
         self.ready_len += wire.len();
         self.ready.push_back(wire);
@@ -175,6 +188,20 @@ impl Window {
         Ok(bytes)
     }
 
+    /// Notes acknowledgements of so many ids from this one on: how many were waiting for one.
+    #[inline]
+    pub(crate) fn acknowledge_run(&mut self, id: u64, count: usize) -> usize {
+        if id == self.first && self.odd == 0 {
+            let known = count.min(self.slots.len());
+            self.slots.drain(..known);
+            self.first += known as u64;
+            self.unsettled -= known;
+            self.recycle();
+            return known;
+        }
+        (0..count as u64).filter(|n| self.acknowledge(id.wrapping_add(*n))).count()
+    }
+
     /// Notes an acknowledgement: whether the id was waiting for one.
     #[inline]
     pub(crate) fn acknowledge(&mut self, id: u64) -> bool {
@@ -188,6 +215,7 @@ impl Window {
         }
         slot.settled = true;
         self.unsettled -= 1;
+        self.odd += 1;
         if id == self.first {
             self.trim();
         }
@@ -213,24 +241,41 @@ impl Window {
         while self.slots.front().is_some_and(|slot| slot.settled) {
             self.slots.pop_front();
             self.first += 1;
+            // What is settled is odd, be it of a ditto block or not.
+            self.odd -= 1;
         }
+        self.recycle();
+    }
+
+    /// Lets go of the pieces in front of the first slot, and keeps their memory.
+    #[inline]
+    fn recycle(&mut self) {
         let needed = self.slots.front().map_or(self.number, |slot| slot.piece);
-        while self.kept.front().is_some_and(|piece| piece.number < needed) {
+        while self.kept.front().is_some_and(|piece| piece.number != needed) {
             let done = self.kept.pop_front().map(|piece| piece.bytes.try_into_mut());
+            // Of several pieces in the same memory the last one frees it.
             if let Some(Ok(mut spare)) = done
-                && spare.capacity() >= LARGE
+                && self.spare.len() < SPARE
             {
                 spare.clear();
-                self.spare = Some(spare);
+                if spare.try_reclaim(LARGE) {
+                    self.spare.push(spare);
+                }
             }
         }
     }
 
+    /// Whether [`Window::relax`] would give anything back.
+    #[cfg(any(test, feature = "tokio"))]
+    pub(crate) fn is_tense(&self) -> bool {
+        self.size > SMALL || self.tail.capacity() > SMALL || !self.spare.is_empty()
+    }
+
     /// Gives back memory when the connection is idle.
     pub(crate) fn relax(&mut self) {
-        if self.slots.is_empty() && self.tail.is_empty() && self.size > SMALL {
+        if self.slots.is_empty() && self.tail.is_empty() {
             self.size = SMALL;
-            self.spare = None;
+            self.spare = Vec::new();
             self.tail = BytesMut::new();
             self.slots.shrink_to(16);
         }
@@ -239,25 +284,27 @@ impl Window {
     /// Takes what is not acknowledged, in the order in which it was sent.
     pub(crate) fn take(&mut self) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(self.unsettled);
+        let mut kept = self.kept.iter().peekable();
         for slot in &self.slots {
             if slot.settled {
                 continue;
             }
-            let kept = self.kept.binary_search_by_key(&slot.piece, |piece| piece.number);
-            let kept = kept.ok().and_then(|at| self.kept.get(at));
-            let bytes: &[u8] = match kept {
+            // Both are in the order of the stream.
+            while kept.peek().is_some_and(|piece| piece.number != slot.piece) {
+                kept.next();
+            }
+            let bytes: &[u8] = match kept.peek() {
                 Some(piece) => &piece.bytes,
                 None => &self.tail,
             };
             let frame = bytes.get(slot.offset as usize..).unwrap_or_default();
             if let Ok(Scan::Entry { entry, .. }) = frame::scan(frame, &Limits::FORMAT) {
-                debug_assert_eq!(frame::frame_len(&entry), slot.len as usize);
                 entries.push(entry.to_entry());
             }
         }
         self.first += self.slots.len() as u64;
         self.slots.clear();
-        self.unsettled = 0;
+        (self.unsettled, self.odd) = (0, 0);
         self.kept.clear();
         self.ready.clear();
         self.ready_len = 0;
@@ -289,6 +336,62 @@ mod tests {
         assert!(window.acknowledge(1));
         assert_eq!((window.outstanding(), window.span(), window.first()), (1, 1, 4));
         assert!(!window.acknowledge(1));
+    }
+
+    #[test]
+    fn runs_of_acknowledgements() {
+        let mut window = Window::new();
+        for _ in 0..10 {
+            send(&mut window, b"x");
+        }
+        assert_eq!(window.acknowledge_run(1, 3), 3);
+        // Known ones in the middle, then some that overlap, then some that nobody sent.
+        assert_eq!(window.acknowledge_run(6, 2), 2);
+        assert_eq!((window.outstanding(), window.span(), window.first()), (5, 7, 4));
+        assert_eq!(window.acknowledge_run(4, 5), 3);
+        assert_eq!((window.outstanding(), window.span(), window.first()), (2, 2, 9));
+        assert_eq!(window.acknowledge_run(9, 100), 2);
+        assert_eq!(window.acknowledge_run(u64::MAX, 3), 0);
+        assert_eq!((window.outstanding(), window.first(), window.odd), (0, 11, 0));
+    }
+
+    #[test]
+    fn runs_leave_ditto_blocks_alone() {
+        let mut window = Window::new();
+        send(&mut window, b"x");
+        let entry = EntryRef::new(Timestamp::UNIX_EPOCH, Source::NONE, TagId(1), b"ditto");
+        window.entry(&entry, true).unwrap();
+        send(&mut window, b"x");
+        assert_eq!(window.acknowledge_run(1, 3), 2);
+        assert_eq!((window.outstanding(), window.first()), (1, 2));
+        window.settle_ditto(2..3);
+        assert_eq!((window.outstanding(), window.first(), window.odd), (0, 4, 0));
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let mut window = Window::new();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..2_000 {
+            let first = window.next();
+            for _ in 0..100 {
+                send(&mut window, &[0; 300]);
+            }
+            // As on a socket that takes all of it, in two goes.
+            while let Some(mut bytes) = window.transmit().unwrap() {
+                seen.insert(bytes.as_ptr() as usize / LARGE);
+                drop(bytes.split_to(bytes.len() / 2));
+            }
+            // Acknowledged a little late.
+            if let Some(late) = first.checked_sub(300) {
+                assert_eq!(window.acknowledge_run(late, 100), 100);
+            }
+        }
+        assert!(seen.len() < 16, "{} places in memory", seen.len());
+        assert!(window.is_tense());
+        assert_eq!(window.acknowledge_run(window.first(), window.span()), 400 - 100);
+        window.relax();
+        assert!(!window.is_tense());
     }
 
     #[test]

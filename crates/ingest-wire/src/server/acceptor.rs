@@ -36,6 +36,7 @@ impl<F: FnMut(&TagName) -> Option<TagId> + Send> NumberTags for F {
 /// let acceptor = Acceptor::new(Secret::new("open sesame"));
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:4023").await?;
 /// let (stream, _) = listener.accept().await?;
+/// ingest_wire::keep_alive(&stream)?;
 /// let numbers = |name: &TagName| (name.as_str() == "syslog").then_some(TagId(1));
 /// let mut session = acceptor.accept(stream, numbers).await?;
 /// while let Some(batch) = session.next_batch().await? {
@@ -90,7 +91,8 @@ impl Acceptor {
     }
 
     /// Takes a client in: challenge, authentication, tags. The stream can be anything; for TLS,
-    /// wrap it before.
+    /// wrap it before. Over TCP, [`keep_alive`](crate::keep_alive) finds out when a client that
+    /// says nothing is gone.
     ///
     /// # Errors
     /// [`ServerError`]; a client that was refused has been told.

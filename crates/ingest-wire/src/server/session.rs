@@ -29,6 +29,8 @@ pub enum SessionEvent<'a> {
     /// A state message, as the client wrote it:
     /// [`IngesterState::from_json`](crate::IngesterState::from_json) reads it.
     State(Bytes),
+    /// The client has said who it is: see [`Session::identity`].
+    Identified,
 }
 
 /// Confirms entries of a session from wherever they are stored.
@@ -56,6 +58,7 @@ impl Confirmer {
 enum Step {
     Entries,
     State(Bytes),
+    Identified,
     End,
 }
 
@@ -154,6 +157,7 @@ where
         match self.step().await? {
             Step::Entries => Ok(self.machine.batch().map(SessionEvent::Entries)),
             Step::State(json) => Ok(Some(SessionEvent::State(json))),
+            Step::Identified => Ok(Some(SessionEvent::Identified)),
             Step::End => Ok(None),
         }
     }
@@ -170,10 +174,22 @@ where
         loop {
             match self.step().await? {
                 Step::Entries => return Ok(self.machine.batch()),
-                Step::State(_) => {}
+                Step::State(_) | Step::Identified => {}
                 Step::End => return Ok(None),
             }
         }
+    }
+
+    /// Keeps the batch that was handed out last, for a server that has no room for it now: the
+    /// next calls of [`Session::next`] only write acknowledgements and keep the connection alive,
+    /// until [`Session::resume`].
+    pub const fn hold(&mut self) {
+        self.machine.hold();
+    }
+
+    /// Has the batch that was held handed out once more.
+    pub fn resume(&mut self) {
+        self.machine.resume();
     }
 
     /// Confirms all entries up to this receipt. The acknowledgements are written by the next call
@@ -308,7 +324,10 @@ where
                 }
                 ServerEvent::Tags(names) => self.asked = Some(Asked::Tags(names)),
                 ServerEvent::Tag(name) => self.asked = Some(Asked::Tag(name)),
-                ServerEvent::Identified(identity) => self.identity = Some(identity),
+                ServerEvent::Identified(identity) => {
+                    self.identity = Some(identity);
+                    return Ok(Some(Step::Identified));
+                }
                 ServerEvent::Hot => return Ok(None),
                 ServerEvent::Entries => return Ok(Some(Step::Entries)),
                 ServerEvent::State(json) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::children::Child;
 use crate::counters::SourceCounters;
 
 /// A source. Its account: `received.items` = `accepted.items` + the sum of `rejected`.
@@ -25,6 +26,9 @@ pub struct SourceReport {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Its connections.
     pub connections: Connections,
+    /// The ingesters behind the connections, where the protocol says who they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
     /// Times that reading waited for the budget or the log.
     pub waits: u64,
     /// Datagrams that the kernel dropped: not items.
@@ -63,6 +67,8 @@ pub struct Connections {
     pub total: u64,
     /// Ended otherwise than in order.
     pub aborted: u64,
+    /// Not let in.
+    pub refused: u64,
 }
 
 impl SourceReport {
@@ -84,7 +90,9 @@ impl SourceReport {
                 open: source.connections_open.get(),
                 total: source.connections_total.get(),
                 aborted: source.connections_aborted.get(),
+                refused: source.connections_refused.get(),
             },
+            children: source.children.list(),
             waits: source.waits.get(),
             kernel_drops: source.kernel_drops.get(),
         }

@@ -34,7 +34,11 @@ impl Library {
     /// Starts a gateway with [`SOURCES`], this `[log]` table, and a destination `out` if there is
     /// one.
     pub(crate) fn start(dir: &Path, log: &str, out: Option<SharedDestination>) -> Self {
-        let text = format!("[log]\ndir = {dir:?}\n{log}\n{SOURCES}");
+        Self::with(&format!("[log]\ndir = {dir:?}\n{log}\n{SOURCES}"), out)
+    }
+
+    /// Starts a gateway with this configuration, and a destination `out` if there is one.
+    pub(crate) fn with(text: &str, out: Option<SharedDestination>) -> Self {
         let loaded = config::parse(Path::new("test.toml"), text.as_bytes()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -47,6 +51,11 @@ impl Library {
         }
         let gateway = Some(runtime.block_on(builder.start()).unwrap());
         Self { gateway, runtime }
+    }
+
+    /// Where what is async runs.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     fn gateway(&self) -> &Gateway {
@@ -82,6 +91,13 @@ impl Library {
     pub(crate) fn refused(&self, name: &str, reason: &str) -> u64 {
         let at = self.source(name).reasons.iter().position(|have| *have == reason).unwrap();
         self.totals(name).refused[at]
+    }
+
+    /// Stops it, and hands out the runtime, on which clients may still be at work.
+    pub(crate) fn stop_keeping_runtime(mut self, deadline: Duration) -> Runtime {
+        let report = self.runtime.block_on(self.gateway.take().unwrap().stop(deadline));
+        assert!(report.balanced, "{report:#?}");
+        self.runtime
     }
 
     /// Stops it.

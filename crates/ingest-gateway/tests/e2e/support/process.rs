@@ -22,7 +22,13 @@ pub(crate) const ANY_PORTS: [&str; 6] = [
 /// The program with these arguments, at work in `work`.
 fn command(work: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingestry"));
-    command.args(args).current_dir(work).env_remove("INGESTRY_LOG").stdin(Stdio::null());
+    command
+        .args(args)
+        .current_dir(work)
+        .env_remove("INGESTRY_LOG")
+        .env_remove("INGEST_SECRET")
+        .env_remove("GRAVWELL_INGEST_SECRET")
+        .stdin(Stdio::null());
     command
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingest_entry::TagName;
+use ingest_entry::{Source, TagName};
 
 use crate::proto::limits::WireLimits;
 
@@ -43,6 +43,9 @@ pub struct ClientConfig {
     /// Leave out the set-up and send entries right behind the handshake, as the simplest of the
     /// Go library's clients does. Default no.
     pub plain: bool,
+    /// The source that entries get that have none, those of ditto blocks excepted. Default
+    /// [`Source::NONE`]: they are sent without one.
+    pub source: Source,
     /// How many entries may wait for their acknowledgement. Default 4,095, at most 65,535.
     pub window: u16,
     /// How many bytes may wait to be written, one entry more. Default 1 MiB.
@@ -69,6 +72,7 @@ impl Default for ClientConfig {
             identity: Identity::default(),
             compression: false,
             plain: false,
+            source: Source::NONE,
             window: 4095,
             buffer: 1 << 20,
             handshake_timeout: Duration::from_secs(5),

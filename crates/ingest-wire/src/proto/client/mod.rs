@@ -348,6 +348,12 @@ impl ClientMachine {
         self.counts
     }
 
+    /// Whether [`ClientMachine::relax`] gives anything back once all is acknowledged.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_tense(&self) -> bool {
+        self.window.is_tense()
+    }
+
     /// Gives back memory that only a busy connection needs.
     pub fn relax(&mut self) {
         self.input.relax();

@@ -230,22 +230,33 @@ impl ClientMachine {
                 };
                 (value, used) = (u64::from_le_bytes(*bytes), 12);
             }
-            self.input.consume(used);
             if word == magic::CONFIRM_ENTRY {
-                if self.window.acknowledge(value) {
-                    self.counts.acknowledged += 1;
-                    self.acknowledged = true;
-                } else {
-                    self.counts.unknown_acks += 1;
-                }
+                self.confirmed(value);
                 continue;
             }
+            self.input.consume(used);
             self.command_received(word, value, now)?;
             if !self.events.is_empty() || self.state == State::Configuration {
                 self.note_acknowledged();
                 return Ok(Step::On);
             }
         }
+    }
+
+    /// Acknowledgements from this id on, which the input starts with: most come in long runs.
+    fn confirmed(&mut self, first: u64) {
+        let (acks, _) = self.input.bytes().as_chunks::<12>();
+        let follow = |(ack, n): (&[u8; 12], u64)| {
+            let [w0, w1, w2, w3, id @ ..] = *ack;
+            u32::from_le_bytes([w0, w1, w2, w3]) == magic::CONFIRM_ENTRY
+                && u64::from_le_bytes(id) == first.wrapping_add(n)
+        };
+        let count = acks.iter().zip(0..).take_while(|&pair| follow(pair)).count();
+        self.input.consume(12 * count);
+        let known = self.window.acknowledge_run(first, count);
+        self.counts.acknowledged += known as u64;
+        self.counts.unknown_acks += (count - known) as u64;
+        self.acknowledged |= known > 0;
     }
 
     fn out_of_commands(&mut self, need: usize) -> Step {

@@ -7,6 +7,7 @@ use ingest_entry::{EntryRef, TagName, ValuesRef};
 use super::{Asked, ClientEvent, ClientMachine, Pending, State};
 use crate::proto::error::{Piece, SendError};
 use crate::proto::magic;
+use crate::proto::state::IngesterState;
 
 /// The first versions that know these.
 const TAG_VERSION: u16 = 2;
@@ -15,23 +16,25 @@ const VALUES_VERSION: u16 = 8;
 const DITTO_VERSION: u16 = 9;
 /// The most entries that one ditto block of ours has.
 const MAX_DITTO: usize = 65_535;
-/// The longest state message: the protocol's limit.
-const MAX_STATE: usize = 1 << 20;
 
 impl ClientMachine {
-    /// Sends an entry and returns its id. Entries for a server older than version 8 lose their
+    /// Sends an entry and returns its id. One without a source gets
+    /// [`ClientConfig::source`](super::ClientConfig::source). Entries for a server older than version 8 lose their
     /// values, which is counted.
     ///
     /// # Errors
     /// [`SendError`]; nothing was sent then.
     #[inline]
-    pub fn send(&mut self, entry: EntryRef<'_>) -> Result<u64, SendError> {
+    pub fn send(&mut self, mut entry: EntryRef<'_>) -> Result<u64, SendError> {
         self.writable()?;
         if self.window.span() >= usize::from(self.config.window) {
             return Err(SendError::WindowFull);
         }
         if self.window.waiting() >= self.config.buffer {
             return Err(SendError::BufferFull);
+        }
+        if entry.src.is_none() {
+            entry.src = self.config.source;
         }
         let id = self.entry(entry, false)?;
         self.counts.sent += 1;
@@ -77,16 +80,15 @@ impl ClientMachine {
         Ok(())
     }
 
-    /// Sends a state message, as [`IngesterState::to_json`](crate::IngesterState::to_json) makes
-    /// it: the answer is [`ClientEvent::State`]. To a server older than version 6 nothing is sent,
+    /// Sends a state message, as [`IngesterState::to_json_within`] makes it: the answer is [`ClientEvent::State`]. To a server older than version 6 nothing is sent,
     /// and the answer comes at once.
     ///
     /// # Errors
     /// [`SendError::NotReady`], or [`SendError::TooLong`] over 1 MiB.
     pub fn send_state(&mut self, json: &str, now: Instant) -> Result<(), SendError> {
         self.ready()?;
-        if json.len() > MAX_STATE {
-            let (len, max) = (json.len() as u64, MAX_STATE as u64);
+        if json.len() > IngesterState::MAX_LEN {
+            let (len, max) = (json.len() as u64, IngesterState::MAX_LEN as u64);
             return Err(SendError::TooLong { piece: Piece::StateMessage, len, max });
         }
         if self.knows(STATE_VERSION, Piece::StateMessage).is_err() {

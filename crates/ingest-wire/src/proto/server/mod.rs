@@ -57,6 +57,16 @@ pub struct ServerCounts {
     pub skipped: u64,
 }
 
+/// Whether the batch that was handed out last stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    No,
+    /// Until it is asked for again.
+    Held,
+    /// It is to be handed out once more.
+    Again,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Response,
@@ -104,6 +114,8 @@ pub struct ServerMachine {
     accepting: bool,
     /// The batch handed out last: bytes and entries of it, still in the input.
     handed: Option<(usize, usize, bool)>,
+    /// What was handed out stays, and nothing follows.
+    hold: Hold,
     /// When the handshake has to be over.
     handshake: Option<Instant>,
     last_command: Instant,
@@ -129,6 +141,7 @@ impl ServerMachine {
             client_version: 3,
             accepting: config.accepting,
             handed: None,
+            hold: Hold::No,
             handshake: now.checked_add(config.handshake_timeout),
             last_command: now,
             last_reply: now,
@@ -147,7 +160,7 @@ impl ServerMachine {
     /// or a question answered.
     pub fn space(&mut self) -> &mut [u8] {
         self.release();
-        self.input.space()
+        if self.hold == Hold::No { self.input.space() } else { &mut [] }
     }
 
     /// Says how many bytes were put into the room.
@@ -158,11 +171,14 @@ impl ServerMachine {
     /// Copies bytes from the client in: how many there was room for.
     pub fn feed(&mut self, bytes: &[u8]) -> usize {
         self.release();
-        self.input.feed(bytes)
+        if self.hold == Hold::No { self.input.feed(bytes) } else { 0 }
     }
 
     /// Gives up the batch handed out last.
     fn release(&mut self) {
+        if self.hold != Hold::No {
+            return;
+        }
         if let Some((len, ..)) = self.handed.take() {
             self.input.consume(len);
         }
@@ -188,6 +204,14 @@ impl ServerMachine {
     }
 
     fn advance(&mut self, now: Instant) -> Result<Option<ServerEvent>, ProtocolError> {
+        match self.hold {
+            Hold::No => {}
+            Hold::Held => return Ok(None),
+            Hold::Again => {
+                self.hold = Hold::No;
+                return Ok(Some(ServerEvent::Entries));
+            }
+        }
         loop {
             let step = match self.state {
                 State::Response => self.response()?,
@@ -232,6 +256,22 @@ impl ServerMachine {
         Some(Batch { frames, count, receipt: self.acks.received(), ditto, known })
     }
 
+    /// Keeps the batch of the [`ServerEvent::Entries`] polled last, for a server that has no room
+    /// for it now. Until [`ServerMachine::resume`] nothing is handed out and there is no room for
+    /// bytes, so that the client's writes wait, while PONGs and acknowledgements go on.
+    pub const fn hold(&mut self) {
+        if self.handed.is_some() {
+            self.hold = Hold::Held;
+        }
+    }
+
+    /// Hands the batch that was held out again, with the next [`ServerMachine::poll`].
+    pub fn resume(&mut self) {
+        if self.hold == Hold::Held {
+            self.hold = Hold::Again;
+        }
+    }
+
     /// Acknowledges all entries up to this receipt, because they are stored.
     pub fn confirm(&mut self, through: Receipt, now: Instant) {
         let before = self.acks.unconfirmed();
@@ -268,7 +308,8 @@ impl ServerMachine {
     pub fn space_and_output(&mut self) -> Result<(&mut [u8], &[u8]), ProtocolError> {
         self.release();
         self.replies.flush()?;
-        Ok((self.input.space(), self.replies.bytes()))
+        let space = if self.hold == Hold::No { self.input.space() } else { &mut [] };
+        Ok((space, self.replies.bytes()))
     }
 
     /// Says how many bytes of the output were written.
@@ -307,9 +348,15 @@ impl ServerMachine {
         if self.handshake.is_some() {
             return self.handshake;
         }
-        let idle = self.last_command.checked_add(self.config.idle_timeout);
+        let idle = self.idle_at();
         let pong = self.last_reply.checked_add(self.config.pong_interval);
         [idle, pong.filter(|_| self.may_pong())].into_iter().flatten().min()
+    }
+
+    /// When the client has been silent for too long: never while it is us who do not listen.
+    fn idle_at(&self) -> Option<Instant> {
+        let at = self.last_command.checked_add(self.config.idle_timeout);
+        at.filter(|_| self.hold == Hold::No)
     }
 
     /// Does what is due.
@@ -320,7 +367,7 @@ impl ServerMachine {
         if self.is_over() {
             return Ok(());
         }
-        let idle = self.last_command.checked_add(self.config.idle_timeout);
+        let idle = self.idle_at();
         let late = self.handshake.or(idle).is_some_and(|at| at <= now);
         if late {
             let piece = self.state.piece();
@@ -342,6 +389,7 @@ impl ServerMachine {
     /// # Errors
     /// [`ProtocolError::UnexpectedEnd`] if that was in the middle of something.
     pub fn end(&mut self) -> Result<(), ProtocolError> {
+        self.hold = Hold::No;
         self.release();
         let between = matches!(self.state, State::Setup | State::Stream | State::Refused);
         let piece = if between { self.input.cut() } else { Some(self.state.piece()) };

@@ -1,0 +1,135 @@
+//! Certificates, keys and authorities: PEM files that are read when the configuration is.
+
+use std::path::PathBuf;
+
+use ingest_wire::{TlsError, TlsOptions};
+
+use super::walk::{Node, Table};
+
+/// The largest PEM file, in bytes.
+const MAX_PEM: u64 = 1 << 20;
+
+/// `tls` of a source: what it shows, and whom it lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTls {
+    /// The certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// Only clients with a certificate of these authorities, PEM, are let in. `None`: all are.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `tls` of a destination: whom it trusts, and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientTls {
+    /// The authorities that are trusted, PEM. `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// The certificate chain that is shown and its key, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// `verify = false`: any certificate is accepted.
+    pub accept_any: bool,
+}
+
+/// Why the files of a `tls` table cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFileError {
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// What they hold does not fit.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+fn pem(path: &PathBuf) -> Result<Vec<u8>, TlsFileError> {
+    use std::io::Read as _;
+    let mut text = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_PEM).read_to_end(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(TlsFileError::Read { path: path.display().to_string(), error }),
+    }
+}
+
+impl ServerTls {
+    /// The configuration of a server that these files make.
+    ///
+    /// # Errors
+    /// [`TlsFileError`].
+    pub fn load(&self) -> Result<tokio_rustls::rustls::ServerConfig, TlsFileError> {
+        let clients = self.client_ca.as_ref().map(pem).transpose()?;
+        Ok(ingest_wire::server_config(&pem(&self.cert)?, &pem(&self.key)?, clients.as_deref())?)
+    }
+}
+
+impl ClientTls {
+    /// The options of a client that these files make.
+    ///
+    /// # Errors
+    /// [`TlsFileError`].
+    pub fn load(&self) -> Result<TlsOptions, TlsFileError> {
+        let mut options = TlsOptions::default();
+        if let Some(ca) = &self.ca {
+            options = options.authority(pem(ca)?);
+        }
+        if let Some((cert, key)) = &self.identity {
+            options = options.certificate(pem(cert)?, pem(key)?);
+        }
+        if self.accept_any {
+            options = options.dangerous_accept_any_certificate();
+        }
+        Ok(options)
+    }
+}
+
+/// Reads `tls` of a source.
+pub(super) fn read_server(table: &mut Table<'_>) -> Option<ServerTls> {
+    let mut tls = table.sub_table("tls")?;
+    let cert = tls.required("cert", "a PEM file").and_then(|node| node.path());
+    let key = tls.required("key", "a PEM file").and_then(|node| node.path());
+    let client_ca = tls.key("client_ca");
+    let named = client_ca.is_some();
+    let client_ca = client_ca.and_then(|node| node.path());
+    let read = ServerTls { cert: cert?, key: key?, client_ca };
+    if named && read.client_ca.is_none() {
+        return None;
+    }
+    check(&tls.node, read.load().err());
+    tls.finish(&[]);
+    Some(read)
+}
+
+/// Reads `tls` of a destination.
+pub(super) fn read_client(table: &mut Table<'_>) -> ClientTls {
+    let mut read = ClientTls::default();
+    let Some(mut tls) = table.sub_table("tls") else { return read };
+    read.ca = tls.key("ca").and_then(|node| node.path());
+    let verify = tls.key("verify");
+    read.accept_any = verify.as_ref().and_then(Node::boolean) == Some(false);
+    if let (Some(node), true) = (&verify, read.accept_any) {
+        node.warn("certificates are not verified: whoever sits between reads and changes all");
+    }
+    match (tls.key("cert"), tls.key("key")) {
+        (Some(cert), Some(key)) => read.identity = cert.path().zip(key.path()),
+        (Some(one), None) => one.wrong(one.found(), "a \"key\" beside it", None),
+        (None, Some(one)) => one.wrong(one.found(), "a \"cert\" beside it", None),
+        (None, None) => {}
+    }
+    let usable = read.load().and_then(|options| Ok(options.client_config().map(drop)?));
+    check(&tls.node, usable.err());
+    tls.finish(&[]);
+    read
+}
+
+fn check(node: &Node<'_>, error: Option<TlsFileError>) {
+    if let Some(error) = error {
+        node.wrong(error.to_string(), "PEM files that fit each other", None);
+    }
+}

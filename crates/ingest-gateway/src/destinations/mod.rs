@@ -1,0 +1,3 @@
+//! Where data goes: one file for each kind of destination.
+
+pub(crate) mod gravwell;

@@ -1,0 +1,109 @@
+//! The benchmarks that there are, and the work of their sides.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::case::{Case, Context};
+use super::{report, rounds, usage, wire};
+use crate::flags::Bench;
+
+/// A benchmark's cases.
+type Cases = fn() -> Vec<Case>;
+
+/// The benchmarks by name.
+const SUITES: [(&str, Cases); 1] = [("wire", wire::cases)];
+
+/// How often each case runs: fewer are for trying things, and say so.
+const RUNS: u32 = 5;
+
+pub(crate) fn run(flags: &Bench) -> Result<bool> {
+    let name = flags.name.as_deref().unwrap_or("all");
+    let mut suites: Vec<_> =
+        SUITES.iter().filter(|suite| name == "all" || suite.0 == name).collect();
+    if suites.is_empty() {
+        let names: Vec<_> = SUITES.iter().map(|suite| suite.0).collect();
+        bail!("found {name:?}; allowed: {}, all", names.join(", "));
+    }
+    if flags.peers {
+        bail!("no benchmark knows a foreign program to run beside it");
+    }
+    let runs = flags.runs.map_or(RUNS, u32::from);
+    let seconds = flags.seconds.map_or(3, u32::from);
+    let context = Context { time: Duration::from_secs(u64::from(seconds)) };
+    let mut json = match &flags.json {
+        Some(path) => {
+            Some(std::fs::File::create(path).with_context(|| format!("cannot write {path:?}"))?)
+        }
+        None => None,
+    };
+    let mut fine = true;
+    for (name, cases) in suites.drain(..) {
+        let cases = pick(cases(), flags.only.as_deref());
+        if cases.is_empty() {
+            continue;
+        }
+        let load = usage::load();
+        let outcomes = rounds::run(&cases, &context, runs)?;
+        println!("{name}: medians of {runs} runs of {seconds} s, in turn; [lowest .. highest]");
+        if let Some(load) = load {
+            println!("load of the machine before: {load:.2}");
+        }
+        print!("{}", report::table(&outcomes));
+        fine &= report::fine(&outcomes);
+        if let Some(file) = &mut json {
+            for outcome in &outcomes {
+                writeln!(file, "{}", report::json(outcome))?;
+            }
+        }
+        if runs < RUNS {
+            println!("fewer than {RUNS} runs: for trying things, no claim");
+        }
+    }
+    Ok(fine)
+}
+
+/// The cases that are asked for, and those that they are compared to.
+fn pick(cases: Vec<Case>, only: Option<&str>) -> Vec<Case> {
+    let Some(text) = only else { return cases };
+    let asked = |case: &&Case| case.name.contains(text);
+    let beside: Vec<&str> =
+        cases.iter().filter(asked).flat_map(|case| case.beside.iter().copied()).collect();
+    let keep = |case: &Case| case.name.contains(text) || beside.contains(&case.name);
+    cases.into_iter().filter(keep).collect()
+}
+
+/// The work of a side.
+pub(crate) fn side(name: &str, args: &str) -> Result<()> {
+    match name {
+        wire::CLIENT => wire::client(serde_json::from_str(args)?),
+        wire::SERVER => wire::server(),
+        wire::SENDER => wire::sender(serde_json::from_str(args)?),
+        wire::SINK => wire::sink(),
+        wire::CODEC => wire::codec(serde_json::from_str(args)?),
+        _ => bail!("no side is called {name:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compared_is_picked_along() {
+        for (_, cases) in SUITES {
+            let names: Vec<_> = cases().iter().map(|case| case.name).collect();
+            let mut unique = names.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            assert_eq!(unique.len(), names.len());
+            for case in cases() {
+                assert!(case.beside.iter().all(|other| names.contains(other)), "{}", case.name);
+                let picked = pick(cases(), Some(case.name));
+                assert!(case.beside.iter().all(|other| picked.iter().any(|p| p.name == *other)));
+            }
+        }
+        assert!(pick(wire::cases(), Some("no such case")).is_empty());
+    }
+}
