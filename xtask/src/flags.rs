@@ -47,10 +47,18 @@ xflags::xflags! {
 
         /// Run the real program against peers that were not written here: nc and carbon-c-relay (a
         /// million lines each), and a file system of 3 MiB (small-disk; mounts one, so as root).
-        /// A peer that is not installed is an error.
+        /// `gravwell` sends between the examples wire_client and wire_server and programs that the
+        /// operator brings; docs/interop.md says what those have to understand. A peer that is not
+        /// there is an error.
         cmd interop {
             /// Only this one (default: all).
             optional peer: String
+            /// For gravwell: the command of a server that was not written here.
+            optional --peer-server command: String
+            /// For gravwell: the command of a client that was not written here.
+            optional --peer-client command: String
+            /// For gravwell: entries of each run that measures (default 1,000,000).
+            optional --entries count: u64
         }
 
         /// Measure, beside what the machine can do at best, and compare with the floors and goals that

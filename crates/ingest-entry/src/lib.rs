@@ -51,6 +51,7 @@ mod rfc3339;
 mod source;
 pub mod stored;
 mod tag;
+mod tag_pattern;
 mod timestamp;
 mod value;
 mod values;
@@ -71,6 +72,7 @@ pub use json::EntryJson;
 pub use rfc3339::ParseTimestampError;
 pub use source::Source;
 pub use tag::{TagId, TagName, TagNameError};
+pub use tag_pattern::{TagPattern, TagPatternError};
 pub use timestamp::Timestamp;
 pub use value::{Mac, Value, ValueKind, ValueRef};
 pub use values::{

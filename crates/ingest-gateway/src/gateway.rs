@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ingest_entry::TagId;
 use ingest_mux::{
     CloseReport, DefineError, Filter, Health, Level, Muxer, Output, SharedDestination, StartError,
-    Status, TagMatch,
+    Status,
 };
 use ingest_wire::Secret;
 use tokio::net::{TcpListener, UdpSocket};
@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
-    ListenAddr, Route, SecretError, SourceKind, TagPattern, TlsFileError,
+    ListenAddr, Route, SecretError, SourceKind, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::log_options::log_options;
@@ -356,14 +356,7 @@ fn filter(routes: &[Route], name: &str) -> Filter {
         return Filter::All;
     }
     let tags = routes.iter().filter(|route| route.to.iter().any(|to| to == name));
-    Filter::Tags(tags.flat_map(|route| &route.tags).map(tag_match).collect())
-}
-
-fn tag_match(pattern: &TagPattern) -> TagMatch {
-    match pattern.exact() {
-        Some(exact) => TagMatch::Exact(exact.to_owned()),
-        None => TagMatch::Prefix(pattern.prefix().to_owned()),
-    }
+    Filter::Tags(tags.flat_map(|route| &route.tags).cloned().collect())
 }
 
 /// A source that is ready to be served.

@@ -49,7 +49,7 @@ impl Gravwell {
             sent: VecDeque::new(),
         };
         let delivered = link.deliver().await;
-        drop(link);
+        link.give_up();
         // What is not acknowledged stays in the log; it need not be handed back.
         let within = if delivered.is_ok() { CLOSE } else { Duration::ZERO };
         connection.close(within).await;
@@ -71,13 +71,20 @@ struct Link<'a> {
     /// The connection's numbers for the log's.
     numbers: BTreeMap<TagId, TagId>,
     /// Leases that wait for their acknowledgements, the oldest first.
-    sent: VecDeque<(Position, Lease)>,
+    sent: VecDeque<Sent>,
+}
+
+/// A lease on its way, and where it begins and ends on the connection.
+struct Sent {
+    begin: Position,
+    end: Position,
+    lease: Lease,
 }
 
 impl Link<'_> {
     async fn deliver(&mut self) -> Result<(), LinkError> {
         loop {
-            let oldest = self.sent.front().map(|(position, _)| *position);
+            let oldest = self.sent.front().map(|sent| sent.end);
             tokio::select! {
                 biased;
                 acknowledged = acknowledged(self.connection, oldest), if oldest.is_some() => {
@@ -91,8 +98,8 @@ impl Link<'_> {
                 error = self.connection.lost() => return Err(link_error(error)),
             }
         }
-        if let Some(&(last, _)) = self.sent.back() {
-            self.connection.acknowledged(last).await.map_err(link_error)?;
+        if let Some(last) = self.sent.back() {
+            self.connection.acknowledged(last.end).await.map_err(link_error)?;
             self.settle();
         }
         Ok(())
@@ -100,23 +107,33 @@ impl Link<'_> {
 
     /// Confirms the leases that are acknowledged.
     fn settle(&mut self) {
-        while let Some((position, _)) = self.sent.front()
-            && self.connection.is_acknowledged(*position)
+        while let Some(sent) = self.sent.front()
+            && self.connection.is_acknowledged(sent.end)
         {
-            if let Some((_, lease)) = self.sent.pop_front() {
-                lease.confirm();
+            if let Some(sent) = self.sent.pop_front() {
+                sent.lease.confirm();
             }
+        }
+    }
+
+    /// The connection is lost: what was acknowledged of the oldest lease need not be sent again.
+    fn give_up(mut self) {
+        self.settle();
+        if let Some(oldest) = self.sent.front_mut() {
+            let acknowledged = self.connection.acknowledged_since(oldest.begin);
+            oldest.lease.confirm_first(acknowledged);
         }
     }
 
     async fn send(&mut self, lease: Lease) -> Result<(), LinkError> {
         self.number(&lease).await?;
+        let begin = self.connection.position();
         let entries = Renumbered { entries: lease.entries(), numbers: &self.numbers };
-        self.connection.send_all(entries).await.map_err(link_error)?;
+        let sent = self.connection.send_all(entries).await;
+        self.sent.push_back(Sent { begin, end: self.connection.position(), lease });
+        sent.map_err(link_error)?;
         // Whoever has sent all there is waits for nothing but the acknowledgements.
-        self.connection.request_acks().map_err(link_error)?;
-        self.sent.push_back((self.connection.position(), lease));
-        Ok(())
+        self.connection.request_acks().map_err(link_error)
     }
 
     /// Sees to it that every tag of a lease has a number on this connection.

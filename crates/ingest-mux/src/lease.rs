@@ -258,11 +258,30 @@ impl Lease {
     pub fn confirm(mut self) {
         self.settled = true;
         self.leases.let_go(self.chunk.range.start);
+        self.settle(self.chunk.range.clone(), self.chunk.matching);
+    }
+
+    /// The destination has the first so many of its entries, and has not said so of the others:
+    /// they are all that goes back when the lease is dropped.
+    pub fn confirm_first(&mut self, entries: u64) {
+        let Some(last) = entries.min(self.chunk.matching).checked_sub(1) else { return };
+        let nth = usize::try_from(last).ok().and_then(|last| self.entries().nth(last));
+        let Some(end) = nth.map(|(id, _)| id.lsn.saturating_add(1)) else { return };
+        self.settle(self.chunk.range.start..end, last + 1);
+        if let Some((start, _)) =
+            lock(&self.leases.held).iter_mut().find(|(start, _)| *start == self.chunk.range.start)
+        {
+            *start = end;
+        }
+        self.chunk.range.start = end;
+        self.chunk.matching -= last + 1;
+    }
+
+    fn settle(&self, range: Range<Lsn>, matching: u64) {
         let shared = &self.leases.shared;
         let mut state = lock(&shared.state);
-        state.leased = state.leased.saturating_sub(self.chunk.matching);
-        let matching = self.chunk.matching;
-        state.account.settle(self.chunk.range.clone(), Settled::Confirmed { matching });
+        state.leased = state.leased.saturating_sub(matching);
+        state.account.settle(range, Settled::Confirmed { matching });
         if state.account.low >= state.fed {
             state.oldest_arrival = None;
         }

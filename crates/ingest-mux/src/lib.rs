@@ -57,10 +57,11 @@ pub use destination::{Destination, LinkError, LinkFuture, SharedDestination};
 pub use error::{DefineError, SendError, StartError};
 #[cfg(feature = "gravwell")]
 pub use gravwell::Gravwell;
+pub use ingest_entry::TagPattern;
 pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
 pub use kept::KeptOutput;
 pub use lease::{Lease, Leases, StableId};
 pub use muxer::{Builder, Muxer, Output, Tags};
-pub use output::{Filter, From, Policy, TagMatch};
+pub use output::{Filter, From, Policy};
 pub use source::{Batch, Grant, Sent, Source};
 pub use status::{CloseReport, LinkPhase, LinkState, OutputStatus, Status};

@@ -3,27 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use ingest_entry::TagPattern;
 use ingest_wal::{Cursor, Lsn, RangeSet};
-
-/// A tag's name, or the beginning of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TagMatch {
-    /// This name.
-    Exact(String),
-    /// Names that begin like this.
-    Prefix(String),
-}
-
-impl TagMatch {
-    /// Whether a name is meant.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(exact) => exact == name,
-            Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
-        }
-    }
-}
 
 /// Which entries an output gets.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -32,7 +13,7 @@ pub enum Filter {
     #[default]
     All,
     /// Those whose tag matches one of these.
-    Tags(Vec<TagMatch>),
+    Tags(Vec<TagPattern>),
 }
 
 impl Filter {
@@ -222,7 +203,7 @@ mod tests {
 
     #[test]
     fn filters_match_names_and_prefixes() {
-        let tags = vec![TagMatch::Prefix("app-".into()), TagMatch::Exact("graphite".into())];
+        let tags = ["app-*", "graphite"].iter().map(|text| text.parse().unwrap()).collect();
         let filter = Filter::Tags(tags);
         assert!(filter.matches(Some("app-x")));
         assert!(filter.matches(Some("graphite")));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ingest_entry::{EntryRef, Source as Address, TagName, Timestamp};
 use ingest_mux::{
     Destination, Filter, From, Leases, Level, LinkError, LinkFuture, LinkPhase, Lsn, Muxer,
-    Options, Output, TagMatch,
+    Options, Output, Policy,
 };
 
 /// Takes everything that comes, or nothing while it is down.
@@ -180,7 +180,7 @@ async fn a_backlog_survives_a_restart_and_a_new_output_starts_where_it_should() 
 async fn a_filter_passes_over_what_is_not_meant() {
     let dir = tempfile::tempdir().unwrap();
     let rare = Arc::new(Memory::default());
-    let filter = Filter::Tags(vec![TagMatch::Prefix("ra".into())]);
+    let filter = Filter::Tags(vec!["ra*".parse().unwrap()]);
     let muxer = start(dir.path(), vec![Output::new("rare").filter(filter).link(rare.clone())]);
     send(&muxer, "graphite", &lines(0..3000)).await;
     send(&muxer, "rare", &lines(3000..3002)).await;
@@ -229,4 +229,62 @@ async fn two_links_share_and_each_entry_arrives_once() {
     got.extend(two.got.lock().unwrap().iter().cloned());
     got.sort();
     assert_eq!(texts(&got), lines(0..2000));
+}
+
+/// Takes a few entries of each lease, says so, and breaks.
+#[derive(Debug, Default)]
+struct Partial(Mutex<Vec<(Lsn, String)>>);
+
+impl Destination for Partial {
+    fn run<'a>(&'a self, leases: &'a Leases) -> LinkFuture<'a> {
+        const FEW: usize = 7;
+        Box::pin(async move {
+            leases.connected();
+            let Some(mut lease) = leases.next().await else { return Ok(()) };
+            let text = |entry: &EntryRef<'_>| String::from_utf8_lossy(entry.data).into_owned();
+            let few = lease.entries().take(FEW).map(|(id, entry)| (id.lsn, text(&entry)));
+            self.0.lock().unwrap().extend(few);
+            lease.confirm_first(FEW as u64);
+            Err(LinkError::passing("broke in the middle"))
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_confirmed_of_a_lease_does_not_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = Arc::new(Partial::default());
+    let filter = Filter::Tags(vec!["meant".parse().unwrap()]);
+    let muxer = start(dir.path(), vec![Output::new("out").filter(filter).link(out.clone())]);
+    for n in 0..10 {
+        send(&muxer, "meant", &lines(n * 10..(n + 1) * 10)).await;
+        send(&muxer, "other", &lines(0..3)).await;
+    }
+    let report = muxer.close(Duration::from_secs(20)).await;
+    let account = &report.outputs[0];
+    assert_eq!((account.confirmed, account.filtered, account.queued), (100, 30, 0));
+    assert!(account.balanced && account.leased == 0, "{account:?}");
+    assert_eq!(texts(&out.0.lock().unwrap()), lines(0..100), "in order, and nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_fail_over_the_first_that_is_up_gets_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (Arc::new(Memory::default()), Arc::new(Memory::default()));
+    one.down.store(true, Ordering::Relaxed);
+    let output = Output::new("out").policy(Policy::FailOver).link(one.clone()).link(two.clone());
+    let muxer = start(dir.path(), vec![output]);
+    send(&muxer, "graphite", &lines(0..500)).await;
+    assert_eq!(texts(&two.wait_for(500).await), lines(0..500));
+    one.down.store(false, Ordering::Relaxed);
+    while muxer.status().outputs[0].links[0].phase != LinkPhase::Up {
+        tokio::task::yield_now().await;
+    }
+    for n in 5..15 {
+        send(&muxer, "graphite", &lines(n * 100..(n + 1) * 100)).await;
+    }
+    assert_eq!(texts(&one.wait_for(1000).await), lines(500..1500));
+    assert_eq!(two.got.lock().unwrap().len(), 500);
+    let report = muxer.close(Duration::from_secs(5)).await;
+    assert_eq!(report.outputs[0].queued, 0);
 }

@@ -38,7 +38,6 @@ mod follow;
 mod hit;
 mod names;
 mod net;
-mod pattern;
 mod query;
 mod search;
 mod segment;
@@ -50,8 +49,8 @@ mod watch;
 
 pub use follow::Follow;
 pub use hit::{Hit, Report, Sink};
+pub use ingest_entry::TagPattern;
 pub use net::{Net, NetError};
-pub use pattern::{TagPattern, TagPatternError};
 pub use query::{Query, Sort};
 pub use sidecar::{
     SidecarCheck, SidecarError, SidecarState, missing_sidecars, missing_sidecars_but, write_sidecar,

@@ -4,10 +4,8 @@ use std::fmt::Write as _;
 use std::io;
 
 use ingest_entry::stored::{Definition, Table, TableRef, definitions};
-use ingest_entry::{TagId, TagName};
+use ingest_entry::{TagId, TagName, TagPattern};
 use ingest_wal::{Directory, Kind, Lsn, OfflineSegment, SegmentFile};
-
-use crate::pattern::TagPattern;
 
 /// The names that the log defines.
 #[derive(Debug, Default)]
@@ -142,13 +140,13 @@ impl Names {
     pub(crate) fn matching(&self, patterns: &[TagPattern]) -> TagSet {
         let mut set = TagSet::new();
         let mut scratch = String::new();
-        let numbers = patterns.iter().any(TagPattern::takes_numbers);
+        let numbers = patterns.iter().any(takes_numbers);
         for id in (0..=u16::MAX).map(TagId) {
             let found = match self.known_tag(id) {
                 Some(name) => patterns.iter().any(|pattern| pattern.matches(name)),
                 None if numbers => {
                     let name = self.tag(id, &mut scratch);
-                    let mut written = patterns.iter().filter(|pattern| pattern.takes_numbers());
+                    let mut written = patterns.iter().filter(|pattern| takes_numbers(pattern));
                     written.any(|pattern| pattern.matches(name))
                 }
                 None => false,
@@ -159,6 +157,11 @@ impl Names {
         }
         set
     }
+}
+
+/// Whether a pattern is written so that tag numbers without a name may match.
+fn takes_numbers(pattern: &TagPattern) -> bool {
+    pattern.prefix().starts_with('#')
 }
 
 /// A set of tag numbers, one bit each.

@@ -4,7 +4,7 @@ use ingest_entry::Timestamp;
 use ingest_wal::Lsn;
 
 use crate::net::Net;
-use crate::pattern::TagPattern;
+use ingest_entry::TagPattern;
 
 /// Which entries are asked for, and in which order. The default asks for all, as they arrived.
 ///
@@ -13,7 +13,8 @@ use crate::pattern::TagPattern;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Query {
-    /// Tags; empty: any.
+    /// Tags; empty: any. An entry whose tag number has no name is shown as `#NUMBER`; it matches
+    /// patterns that begin with `#`, and no others: not even `*`.
     pub tags: Vec<TagPattern>,
     /// Entries whose own time is this or later.
     pub since: Option<Timestamp>,

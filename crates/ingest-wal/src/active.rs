@@ -67,11 +67,12 @@ impl ActiveSegment {
     ///
     /// A new file and everything in front of its records are durable when this returns, its name
     /// included. A spare file is not touched before the first group is written, and is a segment
-    /// only after [`ActiveSegment::publish`].
+    /// only after [`ActiveSegment::publish`]. `synced`: what the records in front say was durable.
     pub(crate) fn create(
         shared: &Arc<Shared>,
         first: Lsn,
         void: Option<&VoidBody>,
+        synced: Lsn,
         reuse: bool,
     ) -> io::Result<Self> {
         let epoch = u32::try_from(shared.epoch.load(Ordering::Acquire)).unwrap_or(u32::MAX);
@@ -118,7 +119,7 @@ impl ActiveSegment {
             account: Account::empty(first),
             tally: Tally::new(),
         };
-        let begun = active.begin(void).and_then(|()| active.settle());
+        let begun = active.begin(void, synced).and_then(|()| active.settle());
         if let Err(error) = begun {
             // Nothing was accepted into it: it need not stay.
             match active.spare {
@@ -131,8 +132,7 @@ impl ActiveSegment {
     }
 
     /// Puts the log's own records behind the preamble.
-    fn begin(&mut self, void: Option<&VoidBody>) -> io::Result<()> {
-        let synced = self.shared.synced.end().saturating_sub(1);
+    fn begin(&mut self, void: Option<&VoidBody>, synced: Lsn) -> io::Result<()> {
         if let Some(void) = void {
             let body = void.encode();
             for _ in 0..2 {
@@ -320,7 +320,10 @@ impl ActiveSegment {
     /// Ends the segment: its account, at its end.
     pub(crate) fn seal(&mut self, synced: Lsn, next: Lsn, clean: bool) -> io::Result<()> {
         self.account.summary = self.shared.catalog.summary(&self.tally);
-        let totals = lock(&self.shared.missing).totals();
+        let (totals, missing) = {
+            let table = lock(&self.shared.missing);
+            (table.totals(), table.newest())
+        };
         let seal = Seal {
             synced,
             next,
@@ -329,6 +332,7 @@ impl ActiveSegment {
             unwitnessed_total: totals.unwitnessed,
             damaged_total: totals.damaged,
             account: self.account.clone(),
+            missing,
         };
         let records_end = self.at;
         let body = seal.encode();

@@ -97,6 +97,8 @@ pub(crate) struct Committer {
     active: Option<ActiveSegment>,
     /// Ranges that the first segment of this run names.
     announce: Vec<Missing>,
+    /// What the opening found witnessed, until that segment is begun.
+    found_synced: Option<Lsn>,
     /// This run has a segment of its own: its epoch stands in a durable name. Only then may a
     /// spare file be used, so that what a crash leaves in one has an epoch that is never given
     /// again with the same first LSN.
@@ -127,12 +129,14 @@ impl Committer {
         inbox: Receiver<Message>,
         next: Lsn,
         announce: Vec<Missing>,
+        found_synced: Lsn,
     ) -> Self {
         Self {
             shared,
             inbox,
             active: None,
             announce,
+            found_synced: Some(found_synced),
             begun: false,
             next,
             pending: VecDeque::new(),
@@ -151,15 +155,22 @@ impl Committer {
     pub(crate) fn begin(&mut self) -> io::Result<()> {
         // The totals in front of every segment: should all before it be removed, and every
         // snapshot be lost, the account still holds.
-        let totals = lock(&self.shared.missing).totals();
+        // What they count is named with them, so that it is not counted again by whoever knows
+        // the totals from here and the ranges from nowhere.
+        let (totals, newest) = {
+            let table = lock(&self.shared.missing);
+            (table.totals(), table.newest())
+        };
         let void = if self.announce.is_empty() && totals == Totals::default() {
             None
         } else {
+            let mut missing = self.announce.clone();
+            missing.extend(newest.into_iter().filter(|range| !self.announce.contains(range)));
             Some(VoidBody {
                 void_total: totals.void,
                 unwitnessed_total: totals.unwitnessed,
                 damaged_total: totals.damaged,
-                missing: self.announce.clone(),
+                missing,
             })
         };
         let first =
@@ -170,9 +181,14 @@ impl Committer {
             // What stands in front of it alone has filled a segment.
             self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         }
-        let active = ActiveSegment::create(&self.shared, first, void.as_ref(), self.begun)?;
+        // Until the void record is whole, what is in front of it must not make of gaps that nobody
+        // was told to be durable ones that somebody was.
+        let synced =
+            self.found_synced.unwrap_or_else(|| self.shared.synced.end().saturating_sub(1));
+        let active = ActiveSegment::create(&self.shared, first, void.as_ref(), synced, self.begun)?;
         // Later segments do not repeat it: it is durable now.
         self.announce.clear();
+        self.found_synced = None;
         self.begun = true;
         self.active = Some(active);
         Ok(())
@@ -251,7 +267,7 @@ impl Committer {
     }
 
     fn needs_mark(&self) -> bool {
-        self.shared.synced.end() > self.witnessed.saturating_add(1) && self.active.is_some()
+        self.shared.synced.end() > self.witnessed.saturating_add(1)
     }
 
     /// Writes the next group, syncs where that is due, marks where it is idle.
@@ -414,6 +430,10 @@ impl Committer {
     }
 
     fn mark(&mut self) -> io::Result<()> {
+        if self.active.is_none() {
+            // The segment was given up before its mark: the next one has it.
+            self.begin()?;
+        }
         let synced = self.shared.synced.end().saturating_sub(1);
         let Some(active) = self.active.as_mut() else { return Ok(()) };
         active.control(Kind::Mark, self.next, synced, &[])?;

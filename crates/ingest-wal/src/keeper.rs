@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::directory::{self, CURSORS};
 use crate::format::{SegmentName, Snapshot};
 use crate::fs::{OpenMode, write_all_at};
+use crate::missing::Totals;
 use crate::shared::{Chore, Counters, Segment, Shared, lock};
 use crate::status::Health;
 use crate::{Lsn, opening, spare};
@@ -24,6 +25,10 @@ pub(crate) struct Keeper {
     consumers_known: bool,
     /// What the last synced snapshot said, so that an unchanged one is not written again.
     written: Option<Snapshot>,
+    /// Totals of the one before it, which is in the other file.
+    before: Option<Totals>,
+    /// Whether this run has made the name of each file durable.
+    named: [bool; 2],
     last: Instant,
 }
 
@@ -35,7 +40,8 @@ impl Keeper {
     ) -> Self {
         let (sequence, consumers_known) = (last_sequence.unwrap_or(0), last_sequence.is_some());
         let (written, last) = (None, Instant::now());
-        Self { shared, chores, sequence, consumers_known, written, last }
+        let (before, named) = (None, [false; 2]);
+        Self { shared, chores, sequence, consumers_known, written, before, named, last }
     }
 
     pub(crate) fn run(mut self) {
@@ -103,9 +109,11 @@ impl Keeper {
         if !always && self.written.as_ref() == Some(&snapshot) {
             return Ok(());
         }
-        self.sequence += 1;
-        let bytes = Snapshot { sequence: self.sequence, ..snapshot.clone() }.encode();
-        let written = self.write(&bytes);
+        // One that failed is written again to the same file: the other one is the newest that is
+        // whole.
+        let sequence = self.sequence + 1;
+        let bytes = Snapshot { sequence, ..snapshot.clone() }.encode();
+        let written = self.write(sequence, &bytes);
         let counter = if written.is_ok() {
             &shared.counters.snapshots
         } else {
@@ -113,24 +121,39 @@ impl Keeper {
         };
         Counters::add(counter, 1);
         if written.is_ok() {
-            self.written = Some(snapshot);
+            self.sequence = sequence;
+            self.before = self.written.replace(snapshot).as_ref().map(Totals::of);
         }
         written
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let at = usize::from(!self.sequence.is_multiple_of(2));
+    fn write(&mut self, sequence: u64, bytes: &[u8]) -> io::Result<()> {
+        let at = usize::from(!sequence.is_multiple_of(2));
         let name = CURSORS.get(at).copied().unwrap_or("cursor-0");
         let path = self.shared.dir.join(name);
         let file = self.shared.fs.open(&path, OpenMode::Create)?;
-        let new = file.is_empty()?;
         write_all_at(&*file, &mut [IoSlice::new(bytes)], 0)?;
         file.set_len(bytes.len() as u64)?;
         file.sync_data()?;
-        if new {
+        // It may be new, or be left by a run that made it and came no further.
+        if let Some(named) = self.named.get_mut(at).filter(|named| !**named) {
             self.shared.fs.sync_dir(&self.shared.dir)?;
+            *named = true;
         }
         Ok(())
+    }
+
+    /// Whether both files count the same LSNs as missing; if not, writes one of them again. What is
+    /// counted in one of them alone must not lose the segment that it was found in.
+    fn counted_twice(&mut self) -> bool {
+        let same = |keeper: &Self| keeper.before == keeper.written.as_ref().map(Totals::of);
+        if same(self) {
+            return true;
+        }
+        if let Err(error) = self.snapshot(true) {
+            tracing::warn!(%error, "Cannot write the consumers' state: no segment is removed.");
+        }
+        same(self)
     }
 
     /// The lowest LSN that some consumer, by the synced snapshot, has not passed.
@@ -160,6 +183,9 @@ impl Keeper {
             // The last one is being written; an account says that this one is not.
             let Some(account) = oldest.account() else { break };
             if next.name.first > passed || !self.must_go(&segments, &account, passed) {
+                break;
+            }
+            if !self.counted_twice() {
                 break;
             }
             if let Err(error) = self.retire(oldest) {

@@ -262,7 +262,8 @@ impl Log {
             options,
         });
         let (sender, inbox) = unbounded();
-        let mut committer = Committer::new(Arc::clone(&shared), inbox, plan.next, plan.announce);
+        let mut committer =
+            Committer::new(Arc::clone(&shared), inbox, plan.next, plan.announce, plan.found_synced);
         let mut keeper = Keeper::new(Arc::clone(&shared), chores_inbox, plan.last_sequence);
         let begun = match committer.begin() {
             Ok(()) => true,

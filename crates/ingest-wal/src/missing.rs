@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
-use crate::format::{Missing, MissingCause};
+use crate::format::{Missing, MissingCause, Snapshot};
 use crate::{Lsn, RangeSet};
+
+/// Most ranges that the void record and the seal of a segment name (24 bytes each).
+const LISTED: usize = 64;
 
 /// Known ranges (of the segments that are still there) and totals (of all time).
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,17 @@ pub(crate) struct Totals {
     pub(crate) void: u64,
     pub(crate) unwitnessed: u64,
     pub(crate) damaged: u64,
+}
+
+impl Totals {
+    /// What a snapshot says.
+    pub(crate) const fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            void: snapshot.void_total,
+            unwitnessed: snapshot.unwitnessed_total,
+            damaged: snapshot.damaged_total,
+        }
+    }
 }
 
 impl MissingTable {
@@ -126,6 +140,14 @@ impl MissingTable {
         .collect()
     }
 
+    /// The newest known ranges, as many as a segment says in front and at its end. Those before are
+    /// in both snapshots, unless there are very many new ones.
+    pub(crate) fn newest(&self) -> Vec<Missing> {
+        let mut list = self.list_from(0);
+        list.sort_by_key(|missing| missing.range.start);
+        list.split_off(list.len().saturating_sub(LISTED))
+    }
+
     /// Forgets ranges below the oldest segment; the totals stay.
     pub(crate) fn forget_below(&mut self, lsn: Lsn) {
         for set in [&mut self.void, &mut self.unwitnessed, &mut self.damaged] {
@@ -148,8 +170,22 @@ mod tests {
         assert_eq!(table.at(12).unwrap().cause, MissingCause::Void);
         assert_eq!(table.at(22).unwrap().range, 20..25);
         assert_eq!(table.total_in(&(0..7), MissingCause::Damaged), 2);
+        assert_eq!(
+            table.newest(),
+            [
+                (5..10, MissingCause::Damaged),
+                (10..20, MissingCause::Void),
+                (20..25, MissingCause::Damaged)
+            ]
+            .map(|(range, cause)| Missing { range, cause })
+        );
+        for n in 0..100 {
+            table.count(30 + 2 * n..31 + 2 * n, MissingCause::Damaged);
+        }
+        assert_eq!(table.newest().len(), LISTED);
+        assert_eq!(table.newest().last().unwrap().range, 228..229);
         table.forget_below(15);
-        assert_eq!(table.list_from(0).len(), 2);
-        assert_eq!(table.damaged_total, 10);
+        assert_eq!(table.list_from(0).len(), 102);
+        assert_eq!(table.damaged_total, 110);
     }
 }

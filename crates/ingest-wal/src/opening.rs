@@ -61,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) next: Lsn,
     /// Everything below is durable.
     pub(crate) synced_end: Lsn,
+    /// The highest LSN that anything found witnesses as durable.
+    pub(crate) found_synced: Lsn,
     /// Sequence of the newest valid snapshot.
     pub(crate) last_sequence: Option<u64>,
     pub(crate) expired_total: u64,
@@ -222,6 +224,8 @@ struct Known {
     records_at: u64,
     end_offset: u64,
     size: u64,
+    /// One after every LSN that was given while this was the last segment, as far as it says.
+    next: Lsn,
     scan: Option<Scan>,
 }
 
@@ -274,6 +278,7 @@ impl Recoverer<'_> {
                     records_at: segment.records_at(),
                     end_offset: before.end_offset,
                     size: segment.len,
+                    next: before.account.end,
                     scan: None,
                 }
             } else if let Some((seal, _)) = segment.seal(self.log_id)? {
@@ -285,12 +290,17 @@ impl Recoverer<'_> {
                     damaged: seal.damaged_total,
                 });
                 clean_next = (last && seal.clean).then_some(seal.next);
+                // What was found since the snapshot, and is in the totals.
+                if seal.synced >= snapshot.synced {
+                    missing.know(&seal.missing);
+                }
                 // An older snapshot, or none, does not know what a later epoch began with.
                 if segment.name.epoch > snapshot.epoch {
                     missing.know(&self.announced(segment)?);
                 }
                 Known {
                     name: segment.name,
+                    next: seal.next.max(seal.account.end),
                     account: seal.account,
                     records_at: segment.records_at(),
                     end_offset: segment.len,
@@ -328,6 +338,7 @@ impl Recoverer<'_> {
                     records_at: segment.records_at(),
                     end_offset: scan.end_offset,
                     size: segment.len,
+                    next: scan.top.max(scan.synced.saturating_add(1)).saturating_add(scan.torn),
                     scan: Some(scan),
                 }
             };
@@ -345,7 +356,12 @@ impl Recoverer<'_> {
         let clean = report.new || clean_next == Some(top);
 
         self.restore_names(&opened, &known)?;
-        self.count_missing(&known, synced_end, top, &mut missing, &mut report);
+        let witnesses = [
+            snapshot.next,
+            snapshot.synced.saturating_add(1),
+            lock_synced.map_or(0, |lsn| lsn.saturating_add(1)),
+        ];
+        self.count_missing(&known, synced_end, top, &witnesses, &mut missing, &mut report);
         let next = if report.new {
             1
         } else if clean {
@@ -379,6 +395,7 @@ impl Recoverer<'_> {
             epoch: report.epoch,
             next,
             synced_end: next,
+            found_synced: synced_end.saturating_sub(1),
             last_sequence: had_snapshot.then_some(snapshot.sequence),
             expired_total: snapshot.expired_total,
             segments,
@@ -499,32 +516,36 @@ impl Recoverer<'_> {
         Ok(())
     }
 
-    /// Every LSN that a scanned segment should hold and does not.
+    /// Every LSN that a scanned segment should hold and does not. `witnesses` are LSNs from which
+    /// on, when they were written down, none was given.
     fn count_missing(
         &self,
         known: &[Known],
         synced_end: Lsn,
         top: Lsn,
+        witnesses: &[Lsn],
         missing: &mut MissingTable,
         report: &mut Recovery,
     ) {
         for (at, segment) in known.iter().enumerate() {
-            let Some(scan) = &segment.scan else { continue };
             let next = known.get(at + 1).map(|next| next.name);
-            let end = next.map_or(top, |next| next.first);
-            for gap in scan.lsns.gaps_in(&(segment.name.first..end)) {
-                // An epoch that begins at a multiple of the step followed an unclean end; should
-                // its own record of that be lost, the gap before it was still never given.
-                let passed_over = next.is_some_and(|next| {
-                    gap.end == next.first
-                        && next.epoch > segment.name.epoch
-                        && next.first.is_multiple_of(STEP)
-                        && missing.unknown_in(&gap).contains(&gap)
-                });
-                if passed_over {
-                    report.void += missing.count(gap, MissingCause::Void);
-                    continue;
+            let mut end = next.map_or(top, |next| next.first);
+            // An epoch that begins at a multiple of the step followed an unclean end; should its
+            // own record of that be lost, what lies between was still never given.
+            if let Some(next) = next
+                && next.epoch > segment.name.epoch
+                && next.first.is_multiple_of(STEP)
+            {
+                let said = witnesses.iter().copied().filter(|&lsn| lsn < next.first);
+                let given = said.fold(segment.next.max(segment.name.first), Lsn::max);
+                let passed_over = given..next.first;
+                if given < next.first && missing.unknown_in(&passed_over) == [passed_over.clone()] {
+                    report.void += missing.count(passed_over, MissingCause::Void);
+                    end = given;
                 }
+            }
+            let Some(scan) = &segment.scan else { continue };
+            for gap in scan.lsns.gaps_in(&(segment.name.first..end)) {
                 let split = synced_end.clamp(gap.start, gap.end);
                 report.damaged += missing.count(gap.start..split, MissingCause::Damaged);
                 report.unwitnessed += missing.count(split..gap.end, MissingCause::Unwitnessed);

@@ -73,6 +73,8 @@ struct Walk {
     top: Lsn,
     /// Highest LSN that a record of this segment witnesses as durable.
     synced: Lsn,
+    /// Entries that the damage behind the last record seems to have held.
+    torn: u64,
     findings: Vec<Finding>,
     found: Account,
     superseded: bool,
@@ -90,17 +92,23 @@ impl Walk {
         self.pending.push(bad);
     }
 
-    /// Behind the last record of a file that was another segment before stands what is left of
-    /// that. An opening keeps of it what seems to be of this segment, and so does this.
-    fn leave_out_stale(&mut self, open: &OpenSegment, scanner: &mut Scanner) -> io::Result<()> {
-        if !self.trailing || self.unreadable || !open.may_hold_stale_bytes() {
+    /// Asks the damage behind the last record how many entries it was. In a file that was another
+    /// segment before stands what is left of that: it is left out, as an opening does.
+    fn ask_the_tail(&mut self, open: &OpenSegment, scanner: &mut Scanner) -> io::Result<()> {
+        let Some(bad) = self.pending.pop_if(|bad| !bad.blank && bad.header.is_none()) else {
             return Ok(());
-        }
-        if let Some(bad) = self.pending.pop() {
-            let (len, _) = scanner.guess_among_stale(&bad, self.top, self.synced)?;
+        };
+        if !self.trailing || self.unreadable {
+            self.pending.push(bad);
+        } else if open.may_hold_stale_bytes() {
+            let (len, entries) = scanner.guess_among_stale(&bad, self.top, self.synced)?;
             if len > 0 {
+                self.torn = entries;
                 self.pending.push(BadRange { len, ..bad });
             }
+        } else {
+            self.torn = scanner.guess(&bad)?;
+            self.pending.push(bad);
         }
         Ok(())
     }
@@ -182,6 +190,7 @@ impl Verifier<'_> {
             trailing: false,
             top: name.first,
             synced: name.first.saturating_sub(1),
+            torn: 0,
             findings: Vec::new(),
             found: Account::empty(name.first),
             superseded: false,
@@ -269,7 +278,7 @@ impl Verifier<'_> {
                 }
             }
         }
-        if let Err(error) = walk.leave_out_stale(open, &mut scanner) {
+        if let Err(error) = walk.ask_the_tail(open, &mut scanner) {
             walk.unreadable = true;
             let finding = Finding::new(FindingKind::Unreadable, &walk.file);
             walk.findings.push(finding.with(error.to_string()));
@@ -383,6 +392,13 @@ impl Verifier<'_> {
         finding
     }
 
+    /// One after the LSN that LOCK says is durable, if that is this log's.
+    fn by_lock(&self) -> Lsn {
+        let says = self.picture.lock.says;
+        let own = says.holder.is_some_and(|(_, id)| id == self.picture.log_id);
+        says.synced.filter(|_| own).map_or(0, |synced| synced.saturating_add(1))
+    }
+
     /// What is behind the last record, and whether the account agrees.
     fn end(&self, walk: &mut Walk, part: &Part, next: Option<SegmentName>, end: Lsn) {
         let Picture { lock, snapshot, table, .. } = self.picture;
@@ -392,18 +408,30 @@ impl Verifier<'_> {
                 // An epoch that begins at such a number followed an unclean end: what lies before
                 // it was never given.
                 let passed_over = next.epoch > walk.name.epoch && next.first.is_multiple_of(STEP);
-                let gap = walk.at..end;
-                let nothing_known = table.unknown_in(&gap).first() == Some(&gap);
-                if passed_over && nothing_known { walk.at } else { end }
+                let account = part.info.account.as_ref().map_or(0, |account| account.end);
+                let by_records = walk.top.max(walk.synced.saturating_add(1)) + walk.torn;
+                let by_itself = part.sealed_next.map_or(account, |next| next.max(account));
+                let by_itself = if by_itself == 0 { by_records } else { by_itself };
+                let snapshot = snapshot
+                    .as_ref()
+                    .map_or([0, 0], |snapshot| [snapshot.next, snapshot.synced.saturating_add(1)]);
+                let said = snapshot.into_iter().chain([self.by_lock()]);
+                let said = said.filter(|&lsn| lsn < next.first);
+                let given = said.fold(by_itself.max(walk.name.first), Lsn::max);
+                let gap = given..next.first;
+                let never = passed_over && given < end && table.unknown_in(&gap) == [gap];
+                if never { given.max(walk.at) } else { end }
             }
             None if held => end,
             None => match (part.sealed_next, &part.info.account) {
                 (Some(next), _) => next,
                 (None, Some(recovered)) => recovered.end,
                 (None, None) => {
-                    let own = lock.says.holder.is_some_and(|(_, id)| id == self.picture.log_id);
-                    let lock = lock.says.synced.filter(|_| own).unwrap_or(0);
-                    lock.max(snapshot.as_ref().map_or(0, |snapshot| snapshot.synced)) + 1
+                    let snapshot = snapshot.as_ref().map_or(0, |snapshot| snapshot.synced + 1);
+                    let top = self.by_lock().max(snapshot);
+                    // Where nothing speaks of more than the records do, the damage behind them is
+                    // asked.
+                    if top <= walk.top { walk.top + walk.torn } else { top }
                 }
             },
         };

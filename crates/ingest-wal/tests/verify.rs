@@ -106,6 +106,17 @@ fn readable(dir: &Path) -> RangeSet {
     lsns
 }
 
+/// LSNs that are said to be missing. What may have stood behind the last of the seven is left out:
+/// nobody knows what torn bytes were.
+fn said(found: &[Finding]) -> RangeSet {
+    let mut said = RangeSet::new();
+    for finding in found {
+        said.insert(finding.lsns.clone());
+    }
+    said.remove(&(8..Lsn::MAX));
+    said
+}
+
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.is_file());
@@ -137,10 +148,7 @@ fn every_flipped_byte_is_found_and_what_it_costs_is_said() {
             let (_, found) = verify(dir.path());
             let mut lost = all.clone();
             readable(dir.path()).as_slice().iter().for_each(|range| lost.remove(range));
-            let mut said = RangeSet::new();
-            found.iter().for_each(|finding| {
-                said.insert(finding.lsns.clone());
-            });
+            let said = said(&found);
             looked_at += 1;
             if found.is_empty() {
                 assert_eq!(lost.total(), 0, "{name} {at}");
@@ -168,10 +176,7 @@ fn every_cut_is_found() {
     for cut in 0..bytes.len() {
         fs::write(&segment, &bytes[..cut]).unwrap();
         let (_, found) = verify(dir.path());
-        let mut said = RangeSet::new();
-        found.iter().for_each(|finding| {
-            said.insert(finding.lsns.clone());
-        });
+        let said = said(&found);
         let mut lost = all.clone();
         readable(dir.path()).as_slice().iter().for_each(|range| lost.remove(range));
         // The snapshot says that it was durable.

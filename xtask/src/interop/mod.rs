@@ -1,6 +1,7 @@
 //! Peers that were not written here, against the real program. A peer that is missing is an error,
 //! never a pass.
 
+mod gravwell;
 mod million;
 mod process;
 
@@ -12,7 +13,7 @@ use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 3] = ["nc", "carbon-c-relay", "small-disk"];
+const PEERS: [&str; 4] = ["nc", "carbon-c-relay", "small-disk", "gravwell"];
 
 /// Runs one of them, or all.
 pub(crate) fn run(flags: &Interop) -> Result<bool> {
@@ -26,6 +27,7 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
     for peer in peers {
         match peer {
             "nc" => million::nc()?,
+            "gravwell" => gravwell::run(flags)?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,
         }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use ingest_entry::TagPattern;
+
 use super::wal::WalArgs;
-use crate::config::{ListenOverride, Overrides, TagPattern};
+use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
 
 /// Takes data in over the protocols that machines already speak, makes it durable, and ships it.

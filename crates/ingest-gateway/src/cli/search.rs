@@ -15,11 +15,10 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use ingest_entry::{EntryJson, Timestamp};
+use ingest_entry::{EntryJson, TagPattern, Timestamp};
 use ingest_store::{Follow, Hit, Query, Report, Store, StoreError};
 
 use super::{Filter, Format, SearchArgs, Sort};
-use crate::config::TagPattern;
 use crate::units::{Network, TimeArg};
 
 /// Bytes gathered for one write.
@@ -121,9 +120,7 @@ pub(super) fn conditions(
 ) -> anyhow::Result<Query> {
     let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut query = Query::new();
-    for tag in tags {
-        query.tags.push(tag.to_string().parse()?);
-    }
+    query.tags = tags.to_vec();
     query.src = match src {
         Some(net) => Some(net.to_string().parse()?),
         None => None,

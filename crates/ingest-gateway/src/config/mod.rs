@@ -73,7 +73,6 @@ mod load;
 mod log;
 mod model;
 mod overrides;
-mod pattern;
 mod routes;
 mod secret;
 mod sources;
@@ -98,6 +97,5 @@ pub use model::{
 pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };
-pub use pattern::{TagPattern, TagPatternError};
 pub use secret::{SecretError, SecretFrom};
 pub use tls::{ClientTls, ServerTls, TlsFileError};

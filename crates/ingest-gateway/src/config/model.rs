@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingest_entry::TagName;
+use ingest_entry::{TagName, TagPattern};
 
 use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
 use super::graphite::{GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
-use super::pattern::TagPattern;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;

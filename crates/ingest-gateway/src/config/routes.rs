@@ -2,11 +2,12 @@
 
 use super::choice::one_of;
 use super::model::Route;
-use super::pattern::TagPattern;
 use super::walk::Node;
 use crate::suggest::nearest;
 
 const TAGS: &str = "an array of tag names such as [\"app-*\", \"graphite\"]";
+const TAG_PATTERN: &str =
+    "a tag name of letters, digits and # + - ? @ _, a trailing * for any ending";
 const TO: &str = "an array of names of destinations such as [\"store\"]";
 
 /// Reads the routes; `destinations` are the names that they may lead to, when these are known.
@@ -22,7 +23,7 @@ pub(super) fn read(node: &Node<'_>, destinations: Option<&[String]>) -> Vec<Rout
         for (text, node) in tags.unwrap_or_default() {
             match text.parse() {
                 Ok(pattern) => route.tags.push(pattern),
-                Err(_) => node.wrong(node.found(), TagPattern::ALLOWED, None),
+                Err(_) => node.wrong(node.found(), TAG_PATTERN, None),
             }
         }
         for (name, node) in to.unwrap_or_default() {

@@ -311,8 +311,8 @@ impl Client {
                     stop_at = Some(Instant::now() + LAST_READS);
                 }
                 () = quiet(stop_at), if stop_at.is_some() => return End::Stopped,
-                () = sleep(FULL_CHECK), if full => {
-                    if !matches!(held, Held::No) {
+                () = sleep(FULL_CHECK), if full || !matches!(held, Held::No) => {
+                    if !matches!(held, Held::No) && source.health() != Health::Accepting {
                         session.throttle(FULL_CHECK);
                     }
                 }

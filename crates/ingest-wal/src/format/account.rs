@@ -1,6 +1,7 @@
 //! What a finished segment held, and the seal record that says so at its end.
 
 use super::bytes::Input;
+use super::void::Missing;
 use crate::Lsn;
 
 /// Length of what stands at the very end of a sealed file: the length of the seal record and a
@@ -8,6 +9,7 @@ use crate::Lsn;
 pub(crate) const SEAL_FOOTER_LEN: u64 = 16;
 const FOOTER_MAGIC: [u8; 8] = *b"SEALED\r\n";
 const FLAG_CLEAN: u32 = 1;
+const FLAG_MISSING: u32 = 2;
 
 /// The account of one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -99,6 +101,8 @@ pub(crate) struct Seal {
     pub(crate) unwitnessed_total: u64,
     pub(crate) damaged_total: u64,
     pub(crate) account: Account,
+    /// Ranges that the totals count: the newest that were known.
+    pub(crate) missing: Vec<Missing>,
 }
 
 impl Seal {
@@ -109,10 +113,16 @@ impl Seal {
         for n in [self.synced, self.next].into_iter().chain(totals) {
             out.extend_from_slice(&n.to_le_bytes());
         }
-        let flags = if self.clean { FLAG_CLEAN } else { 0 };
+        let mut flags = if self.clean { FLAG_CLEAN } else { 0 };
+        if !self.missing.is_empty() {
+            flags |= FLAG_MISSING;
+        }
         out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&0u32.to_le_bytes());
         self.account.put(&mut out);
+        if !self.missing.is_empty() {
+            Missing::put_list(&self.missing, &mut out);
+        }
         out.resize(out.len().next_multiple_of(8), 0);
         let record_len = super::RECORD_HEADER_LEN + out.len() as u64 + SEAL_FOOTER_LEN;
         out.extend_from_slice(&record_len.to_le_bytes());
@@ -127,10 +137,24 @@ impl Seal {
         let void_total = input.u64()?;
         let unwitnessed_total = input.u64()?;
         let damaged_total = input.u64()?;
-        let clean = input.u32()? & FLAG_CLEAN != 0;
+        let flags = input.u32()?;
+        let clean = flags & FLAG_CLEAN != 0;
         input.u32()?;
         let account = Account::take(&mut input)?;
-        Some(Self { synced, next, clean, void_total, unwitnessed_total, damaged_total, account })
+        let missing = match flags & FLAG_MISSING {
+            0 => Vec::new(),
+            _ => Missing::take_list(&mut input)?,
+        };
+        Some(Self {
+            synced,
+            next,
+            clean,
+            void_total,
+            unwitnessed_total,
+            damaged_total,
+            account,
+            missing,
+        })
     }
 }
 
@@ -144,6 +168,7 @@ pub(crate) fn seal_footer(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MissingCause;
 
     #[test]
     fn seal_round_trips_and_is_found_from_behind() {
@@ -160,7 +185,13 @@ mod tests {
             unwitnessed_total: 5,
             damaged_total: 6,
             account,
+            missing: Vec::new(),
         };
+        let range = Missing { range: 3..5, cause: MissingCause::Damaged };
+        let listed = Seal { missing: vec![range], ..seal.clone() };
+        let body = listed.encode();
+        assert_eq!(body.len() % 8, 0);
+        assert_eq!(Seal::decode(&body), Some(listed));
         let body = seal.encode();
         assert_eq!(body.len() % 8, 0);
         assert_eq!(Seal::decode(&body), Some(seal));

@@ -422,6 +422,13 @@ impl Connection {
         self.shared.lock().machine.first_outstanding() >= position.0
     }
 
+    /// How many entries that were sent at or behind a position of this connection are acknowledged,
+    /// counted from there up to the first one that is not.
+    #[must_use]
+    pub fn acknowledged_since(&self, position: Position) -> u64 {
+        self.shared.lock().machine.first_outstanding().saturating_sub(position.0)
+    }
+
     /// Waits until all that was sent before a position of this connection is acknowledged, however
     /// long that takes.
     ///

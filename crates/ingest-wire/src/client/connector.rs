@@ -165,8 +165,8 @@ impl Connector {
     }
 
     /// Connects: dialling, handshake, set-up. While the server does not take entries it goes on
-    /// asking, without end. If the server hangs up in the set-up, which Go servers do at times, it
-    /// is tried again at once, a few times.
+    /// asking, without end. If the server hangs up in the set-up or garbles its last reply there,
+    /// which Go servers do at times, it is tried again at once, a few times.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -261,6 +261,12 @@ impl Connector {
                             | Piece::IngestOk
                             | Piece::StreamConfiguration
                     ),
+                    // The same race can make them write their last reply a second time.
+                    ClientError::Protocol(
+                        ProtocolError::TooLong { piece: Piece::StreamConfiguration, .. }
+                        | ProtocolError::EmptyConfiguration
+                        | ProtocolError::Compression { .. },
+                    ) => true,
                     _ => false,
                 };
                 Err((error, hung_up))

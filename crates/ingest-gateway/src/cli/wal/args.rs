@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand};
+use ingest_entry::TagPattern;
 use ingest_store::Query;
 use ingest_wal::Lsn;
 
 use crate::cli::Format;
-use crate::config::{SecretFrom, TagPattern};
+use crate::config::SecretFrom;
 use crate::units::{Network, TimeArg};
 
 /// Arguments of `wal`.

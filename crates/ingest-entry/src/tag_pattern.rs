@@ -1,22 +1,19 @@
 //! [`TagPattern`]: the name of a tag, or the beginning of one.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
-use ingest_entry::{TagName, TagNameError};
+use crate::tag::{TagName, TagNameError};
 
-/// A tag's name, or with a trailing `*` what names begin with.
-///
-/// An entry whose tag number has no name is shown as `#NUMBER`. It matches patterns that begin
-/// with `#`, and no others: not even `*`.
+/// A tag's name, or with a trailing `*` what names begin with: what routes and searches ask for.
 ///
 /// ```
-/// use ingest_store::TagPattern;
+/// use ingest_entry::TagPattern;
 ///
 /// let pattern: TagPattern = "app-*".parse()?;
 /// assert!(pattern.matches("app-7"));
 /// assert!(!pattern.matches("application"));
-/// # Ok::<(), ingest_store::TagPatternError>(())
+/// # Ok::<(), ingest_entry::TagPatternError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TagPattern {
@@ -42,9 +39,16 @@ impl TagPattern {
         if self.open { name.starts_with(&self.start) } else { name == self.start }
     }
 
-    /// Whether it is written so that tag numbers without a name may match.
-    pub(crate) fn takes_numbers(&self) -> bool {
-        self.start.starts_with('#')
+    /// The one name that it matches, or `None` when it ends in `*`.
+    #[must_use]
+    pub fn exact(&self) -> Option<&str> {
+        (!self.open).then_some(&*self.start)
+    }
+
+    /// What every name that it matches begins with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.start
     }
 }
 
@@ -90,7 +94,8 @@ mod tests {
         assert!(pattern("app").matches("app") && !pattern("app").matches("app2"));
         assert_eq!(pattern("app-*").to_string(), "app-*");
         assert_eq!(TagPattern::from(&TagName::new("x").unwrap()), pattern("x"));
-        assert!(pattern("#1*").takes_numbers() && !pattern("*").takes_numbers());
+        assert_eq!((pattern("app-*").exact(), pattern("app").exact()), (None, Some("app")));
+        assert_eq!(pattern("app-*").prefix(), "app-");
     }
 
     #[test]

@@ -1,0 +1,218 @@
+//! What must be true of a log, known from what was handed over and what was acknowledged alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use ingest_wal::{Item, Log, Lsn, Missing, MissingCause, Record};
+
+/// What has become of an LSN that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Held,
+    Missing(MissingCause),
+    /// Held until its segment was removed.
+    Expired,
+}
+
+/// An LSN that was given.
+#[derive(Clone, Debug)]
+struct Given {
+    /// Of its record.
+    first: Lsn,
+    count: u16,
+    body: Bytes,
+    /// It was said to be on disk, or was shown to a reader.
+    acknowledged: bool,
+    fate: Option<Fate>,
+}
+
+/// What a look at the log may find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Records that may be gone since the last look.
+    pub(crate) lost: usize,
+    /// They may be called unwitnessed: the end was not in order, and they were in the last group.
+    pub(crate) unwitnessed: bool,
+}
+
+impl Allowed {
+    pub(crate) const NOTHING: Self = Self { lost: 0, unwitnessed: false };
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    given: BTreeMap<Lsn, Given>,
+    pub(crate) serial: u64,
+    /// Names that a durable record follows, and those of which it is not known.
+    pub(crate) names: BTreeSet<u16>,
+    pub(crate) unsure: BTreeSet<u16>,
+    /// The consumer's place, the highest that it ever was, and the one that the last snapshot that
+    /// was said to be written kept.
+    pub(crate) low: Lsn,
+    pub(crate) passed: Lsn,
+    pub(crate) kept: Lsn,
+    /// The same of the snapshot before that one.
+    pub(crate) kept_before: Lsn,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            given: BTreeMap::new(),
+            serial: 0,
+            names: BTreeSet::new(),
+            unsure: BTreeSet::new(),
+            low: 1,
+            passed: 1,
+            kept: 1,
+            kept_before: 1,
+        }
+    }
+}
+
+impl Model {
+    /// A record was numbered.
+    pub(crate) fn give(&mut self, range: Range<Lsn>, body: &Bytes) {
+        let (first, count) = (range.start, (range.end - range.start) as u16);
+        assert!(first >= self.passed, "{first} is given, but the consumer was at {}", self.passed);
+        for lsn in range {
+            let given = Given { first, count, body: body.clone(), acknowledged: false, fate: None };
+            let before = self.given.insert(lsn, given);
+            assert!(before.is_none_or(|before| !before.acknowledged), "{lsn} was given twice");
+        }
+    }
+
+    /// Everything from `from`, where this run began, up to `end` was said to be on disk.
+    pub(crate) fn acknowledge(&mut self, from: Lsn, end: Lsn) {
+        for (_, given) in self.given.range_mut(from..end.max(from)) {
+            given.acknowledged = true;
+        }
+    }
+
+    pub(crate) fn highest_acknowledged(&self) -> Lsn {
+        let highest = self.given.iter().rev().find(|(_, given)| given.acknowledged);
+        highest.map_or(0, |(lsn, _)| *lsn)
+    }
+
+    /// The LSN `part` 255ths into what the consumer has not passed below `end`.
+    pub(crate) fn onward(&self, end: Lsn, part: u8) -> Lsn {
+        let all = self.given.range(self.low.min(end)..end).count();
+        let skip = all * usize::from(part) / 255;
+        self.given.range(self.low.min(end)..end).nth(skip).map_or(end, |(lsn, _)| *lsn)
+    }
+
+    /// A record was read.
+    pub(crate) fn held(&mut self, record: &Record) {
+        let (first, end) = (record.header.first, record.header.end());
+        let given = self.given.get(&first).unwrap_or_else(|| panic!("{first} was never given"));
+        assert_eq!((given.first, given.count), (first, record.header.count), "at {first}");
+        assert!(given.body == record.body, "the body of {first} is another");
+        for (lsn, given) in self.given.range_mut(first..end) {
+            assert!(matches!(given.fate, None | Some(Fate::Held)), "{lsn} is back: {given:?}");
+            given.fate = Some(Fate::Held);
+            given.acknowledged = true;
+        }
+    }
+
+    fn missing(&mut self, missing: &Missing, allowed: Allowed, lost: &mut BTreeSet<Lsn>) {
+        let fate = Fate::Missing(missing.cause);
+        let mut known = 0;
+        for (lsn, given) in self.given.range_mut(missing.range.clone()) {
+            known += 1;
+            match given.fate {
+                Some(before) if before == fate => continue,
+                None | Some(Fate::Held) => {}
+                Some(_) => panic!("{lsn} is {fate:?} now, and was {given:?}"),
+            }
+            if given.acknowledged {
+                let cause = missing.cause;
+                let unwitnessed = cause == MissingCause::Unwitnessed && allowed.unwitnessed;
+                assert!(
+                    cause == MissingCause::Damaged || unwitnessed,
+                    "{lsn} was acknowledged, and is said to be {cause:?}"
+                );
+                lost.insert(given.first);
+            } else {
+                assert!(
+                    missing.cause != MissingCause::Damaged || allowed.lost > 0,
+                    "{lsn} was never acknowledged, and is said to be damaged"
+                );
+            }
+            given.fate = Some(fate);
+        }
+        if missing.cause == MissingCause::Damaged {
+            assert_eq!(known, missing.count(), "{missing:?}: never given, and said to be damaged");
+        }
+    }
+
+    fn expired(&mut self, range: Range<Lsn>) {
+        for (lsn, given) in self.given.range_mut(range) {
+            if given.fate == Some(Fate::Held) || given.fate.is_none() && given.acknowledged {
+                assert!(*lsn < self.passed, "{lsn} is gone, and was not passed: {given:?}");
+                given.fate = Some(Fate::Expired);
+            }
+        }
+    }
+
+    fn count(&self, is: impl Fn(Fate) -> bool) -> u64 {
+        self.given.values().filter_map(|given| given.fate).filter(|fate| is(*fate)).count() as u64
+    }
+
+    /// Reads everything and compares, when nothing is in flight. An error of a reader that is not one
+    /// of the device ends it.
+    pub(crate) fn compare(&mut self, log: &Log, allowed: Allowed) -> io::Result<()> {
+        let end = log.writer().synced_end();
+        let mut reader = log.reader(1);
+        let mut at = 1;
+        let mut lost = BTreeSet::new();
+        loop {
+            let item = match reader.next_item() {
+                Ok(Some(item)) => item,
+                Ok(None) => break,
+                // An error of the device: the place is kept.
+                Err(error) if error.raw_os_error() == Some(5) => continue,
+                Err(error) => return Err(error),
+            };
+            assert_eq!(start(&item), at, "each LSN comes once and in order: {item:?}");
+            at = item.end();
+            match item {
+                Item::Record(record) => self.held(&record),
+                Item::Missing(missing) => self.missing(&missing, allowed, &mut lost),
+                Item::Expired(range) => {
+                    let known = log.missing();
+                    let apart =
+                        |gap: &&Missing| gap.range.end > range.start && gap.range.start < range.end;
+                    assert_eq!(known.iter().find(apart), None, "{range:?} is said to be expired");
+                    self.expired(range);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(at, end, "up to the last one that is durable");
+        assert!(
+            lost.len() <= allowed.lost,
+            "the records at {lost:?} are lost, allowed: {allowed:?}"
+        );
+        let status = log.status();
+        let accepted = self.count(|fate| {
+            matches!(fate, Fate::Held | Fate::Expired | Fate::Missing(MissingCause::Damaged))
+        });
+        assert_eq!(status.accepted, accepted, "{status:?}");
+        assert_eq!(status.accepted, end - 1 - status.void - status.unwitnessed);
+        let damaged = self.count(|fate| fate == Fate::Missing(MissingCause::Damaged));
+        assert_eq!(status.damaged, damaged, "{status:?}");
+        assert!(status.used_bytes <= status.limits.max_bytes, "{status:?}");
+        Ok(())
+    }
+}
+
+fn start(item: &Item) -> Lsn {
+    match item {
+        Item::Record(record) => record.header.first,
+        Item::Missing(missing) => missing.range.start,
+        Item::Expired(range) => range.start,
+        other => panic!("{other:?}"),
+    }
+}
