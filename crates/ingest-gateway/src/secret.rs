@@ -10,7 +10,7 @@ use crate::config::{SecretError, SecretFrom};
 /// Environment variables that are looked at, the first one first.
 const VARIABLES: [&str; 2] = ["INGEST_SECRET", "GRAVWELL_INGEST_SECRET"];
 /// The file in the log's directory.
-const FILE: &str = "ingest-secret";
+pub(crate) const FILE: &str = "ingest-secret";
 /// Random bytes of a secret that is made.
 const BYTES: usize = 24;
 
@@ -56,18 +56,32 @@ pub(crate) fn ingest_secret(
     from: Option<&SecretFrom>,
     dir: &Path,
 ) -> Result<IngestSecret, IngestSecretError> {
-    let variable = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let from = match (from, VARIABLES.iter().find(|name| variable(name))) {
-        (Some(from), _) => from.clone(),
-        (None, Some(name)) => SecretFrom::Env((*name).to_owned()),
-        (None, None) => return kept(&dir.join(FILE)),
-    };
+    let Some(from) = named(from) else { return kept(&dir.join(FILE)) };
     let place = match &from {
         SecretFrom::Env(name) => format!("${name}"),
         SecretFrom::File(path) => path.display().to_string(),
         _ => "the configuration".to_owned(),
     };
     Ok(IngestSecret { bytes: from.read()?, place })
+}
+
+/// Whether there is a secret for a source, or one can be made; nothing is made now.
+pub(crate) fn check_secret(from: Option<&SecretFrom>, dir: &Path) -> Result<(), IngestSecretError> {
+    let path = dir.join(FILE);
+    match named(from) {
+        Some(from) => from.read().map(drop).map_err(Into::into),
+        None if path.symlink_metadata().is_ok() => kept(&path).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What the configuration names, or else the environment.
+fn named(from: Option<&SecretFrom>) -> Option<SecretFrom> {
+    let variable = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    from.cloned().or_else(|| {
+        let name = VARIABLES.into_iter().find(variable)?;
+        Some(SecretFrom::Env(name.to_owned()))
+    })
 }
 
 fn kept(path: &Path) -> Result<IngestSecret, IngestSecretError> {
@@ -123,6 +137,12 @@ mod tests {
 
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(kept(&path), Err(IngestSecretError::Exposed(_))));
+        let checked = check_secret(None, dir.path());
+        let named = named(None).is_some();
+        assert!(named || matches!(checked, Err(IngestSecretError::Exposed(_))), "{checked:?}");
+        std::fs::remove_file(&path).unwrap();
+        assert!(check_secret(None, dir.path()).is_ok());
+        assert!(!path.exists(), "a check makes nothing");
     }
 
     #[test]

@@ -47,6 +47,7 @@ mod catalog;
 mod commit;
 mod directory;
 mod error;
+mod finding;
 mod format;
 mod fs;
 mod hold;
@@ -74,6 +75,7 @@ mod verify;
 pub use catalog::{Catalog, NoCatalog, Tally};
 pub use commit::Unwritten;
 pub use error::{LimitsError, OpenError, Refused};
+pub use finding::{Finding, FindingKind, Observer, Verified};
 pub use format::{Account, Cursor, Kind, Missing, MissingCause, RecordHeader, SegmentName};
 pub use fs::{DirEntry, File, FileSystem, LockState, OpenMode, Space, StdFileSystem};
 pub use hold::{CheckedOpening, Hold};
@@ -90,7 +92,6 @@ pub use ranges::RangeSet;
 pub use reader::{Item, Reader};
 pub use status::{Health, Recovery, Status};
 pub use tail::Record;
-pub use verify::{Finding, FindingKind, Observer, Verified};
 
 /// Log sequence number: the identity of an entry within a directory.
 pub type Lsn = u64;

@@ -235,7 +235,7 @@ impl Log {
         let space = fs.space(dir).map_err(OpenError::io("cannot measure", dir))?;
         let limits = Limits::resolve(&options, dir, space)?;
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
-        let plan = opening::plan(&*fs, dir, &limits, &*lock_file, &*catalog)?;
+        let plan = opening::plan(&*fs, dir, (&limits, options.keep_all), &*lock_file, &*catalog)?;
         let (chores, chores_inbox) = unbounded();
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),

@@ -99,7 +99,7 @@ struct Scan {
 pub(crate) fn plan(
     fs: &dyn FileSystem,
     dir: &Path,
-    limits: &Limits,
+    (limits, keep_all): (&Limits, bool),
     lock_file: &dyn File,
     catalog: &dyn Catalog,
 ) -> Result<Plan, OpenError> {
@@ -117,7 +117,8 @@ pub(crate) fn plan(
             }
         }
     }
-    let spares = keep_spares(fs, dir, limits, &listing, &misnamed).map_err(io("cannot clear"))?;
+    let fits = |len| keep_all || spare::fits(len, limits.segment_bytes());
+    let spares = keep_spares(fs, dir, fits, &listing, &misnamed).map_err(io("cannot clear"))?;
     let snapshots = directory::snapshots(fs, dir);
     let heads = opened.iter().filter_map(|segment| Some(segment.header?.log_id));
     let known = snapshots.iter().map(|snapshot| snapshot.log_id);
@@ -139,12 +140,11 @@ pub(crate) fn plan(
 fn keep_spares(
     fs: &dyn FileSystem,
     dir: &Path,
-    limits: &Limits,
+    fits: impl Fn(u64) -> bool,
     listing: &Listing,
     misnamed: &[Listed],
 ) -> io::Result<Spares> {
     let mut spares = Spares::default();
-    let fits = |len| spare::fits(len, limits.segment_bytes());
     for (name, len) in &listing.spares {
         match spare::number(name).filter(|_| fits(*len)) {
             Some(n) => spares.know(n, *len),

@@ -40,8 +40,8 @@ pub struct Options {
     pub snapshot_every: Duration,
     /// How long opening waits for another process to let go. Default: 1 s.
     pub lock_wait: Duration,
-    /// Nothing is removed for its age or for want of room, whatever the limits say: for looking
-    /// after a log whose limits are not known. Default no.
+    /// No history is given up for its age or for want of room, whatever the limits say: for
+    /// looking after a log whose limits are not known. Default no.
     pub keep_all: bool,
     /// What the log stands on.
     pub file_system: Arc<dyn FileSystem>,

@@ -213,6 +213,10 @@ impl Picture {
                     unwitnessed: seal.unwitnessed_total,
                     damaged: seal.damaged_total,
                 });
+                // What was found since the snapshot, and is in the totals.
+                if seal.synced >= self.snapshot.as_ref().map_or(0, |snapshot| snapshot.synced) {
+                    self.table.know(&seal.missing);
+                }
                 let end = &mut self.inspection.durable_end;
                 *end = (*end).max(seal.synced.saturating_add(1));
                 info.account = Some(seal.account);

@@ -1,10 +1,10 @@
 //! Reading all of a log and saying everything that is not as it should be. Only reads.
 
 use std::io;
-use std::ops::Range;
 use std::time::Duration;
 
 use crate::directory::{self, OpenSegment, Opened};
+use crate::finding::{Finding, FindingKind, Observer, Verified};
 use crate::format::{Account, FLAG_PREAMBLE_TWICE, SEGMENT_HEADER_LEN, SegmentName};
 use crate::fs::read_full_at;
 use crate::inspect::{Inspection, SegmentHead, SegmentInfo, SegmentState, SnapshotState};
@@ -16,174 +16,6 @@ use crate::{Kind, Lsn, MissingCause, RangeSet};
 
 /// Bytes between two reports of progress.
 const REPORT_EVERY: u64 = 1 << 20;
-
-/// What is not as it should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum FindingKind {
-    /// A segment's header has a wrong checksum.
-    SegmentHeader,
-    /// A copy of what a segment carries in front has a wrong checksum.
-    Preamble,
-    /// A file whose header names another segment.
-    OtherName,
-    /// A segment of another log.
-    ForeignSegment,
-    /// A segment or cursor file of a format that this version does not know.
-    UnknownFormat,
-    /// A record whose header is right and whose body is not.
-    RecordBody,
-    /// Bytes where a record was expected.
-    Bytes,
-    /// Bytes behind the last record of a log that was not closed.
-    TornTail,
-    /// LSNs without a record, and nothing says why.
-    MissingEntries,
-    /// A record whose LSNs stood in one before it.
-    Repeated,
-    /// Both checksums of a record are right, and the log's user cannot read it.
-    Content,
-    /// A segment's account says something else than its records.
-    Account,
-    /// A cursor file that is no valid snapshot of this log.
-    Cursor,
-    /// LOCK is not valid though nobody holds it.
-    Lock,
-    /// The operating system cannot read a file.
-    Unreadable,
-    /// A file beside a segment, as the log's user judges it.
-    Companion,
-    /// A file that is no part of the log.
-    Stranger,
-}
-
-impl FindingKind {
-    /// Name for reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SegmentHeader => "segment-header",
-            Self::Preamble => "preamble",
-            Self::OtherName => "other-name",
-            Self::ForeignSegment => "foreign-segment",
-            Self::UnknownFormat => "unknown-format",
-            Self::RecordBody => "record-body",
-            Self::Bytes => "bytes",
-            Self::TornTail => "torn-tail",
-            Self::MissingEntries => "missing-entries",
-            Self::Repeated => "repeated",
-            Self::Content => "content",
-            Self::Account => "account",
-            Self::Cursor => "cursor",
-            Self::Lock => "lock",
-            Self::Unreadable => "unreadable",
-            Self::Companion => "companion",
-            Self::Stranger => "stranger",
-        }
-    }
-}
-
-/// One thing that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// What it is.
-    pub kind: FindingKind,
-    /// It needs nobody's attention: it has been counted and put aside before, or it costs nothing.
-    pub note: bool,
-    /// Name of the file in the directory.
-    pub file: String,
-    /// Which bytes of it; empty when it is about the file as a whole.
-    pub bytes: Range<u64>,
-    /// Which LSNs have no entry because of it; empty for none.
-    pub lsns: Range<Lsn>,
-    /// Whether those were durable for sure, as far as they are known.
-    pub cause: Option<MissingCause>,
-    /// More, in words.
-    pub detail: Option<String>,
-}
-
-impl Finding {
-    /// A finding about a file as a whole.
-    #[must_use]
-    pub fn new(kind: FindingKind, file: impl Into<String>) -> Self {
-        let file = file.into();
-        Self { kind, note: false, file, bytes: 0..0, lsns: 0..0, cause: None, detail: None }
-    }
-
-    /// The same, needing nobody's attention.
-    #[must_use]
-    pub fn noted(mut self) -> Self {
-        self.note = true;
-        self
-    }
-
-    /// The same, with more words.
-    #[must_use]
-    pub fn with(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
-        self
-    }
-
-    fn at(mut self, bytes: Range<u64>) -> Self {
-        self.bytes = bytes;
-        self
-    }
-}
-
-/// Who follows a verification, and judges what only the log's user understands.
-pub trait Observer {
-    /// Something was found. Findings of a segment come when it has been read.
-    fn finding(&mut self, finding: Finding);
-
-    /// How far it is: bytes of segments, and of how many.
-    fn progress(&mut self, _done: u64, _of: u64) {}
-
-    /// A segment begins.
-    fn begin(&mut self, _segment: &SegmentInfo) {}
-
-    /// What a segment carries in front.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    fn preamble(&mut self, _preamble: &[u8]) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// A valid record of entries or definitions.
-    ///
-    /// # Errors
-    /// What is wrong with its body, in words.
-    fn record(&mut self, _record: RecordRef<'_>) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// A segment has been read; `whole` says that nothing of it is damaged, and that nothing is
-    /// added to it any more. What is wrong with its companions comes back.
-    fn end(&mut self, _segment: &SegmentInfo, _whole: bool) -> Vec<Finding> {
-        Vec::new()
-    }
-}
-
-/// What a verification came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verified {
-    /// Segments that were read.
-    pub segments: u64,
-    /// Segments that were removed while they were read.
-    pub expired_segments: u64,
-    /// Valid records.
-    pub records: u64,
-    /// Entries in them that count.
-    pub entries: u64,
-    /// Bytes of segments that were read.
-    pub bytes: u64,
-    /// Findings that are no notes.
-    pub problems: u64,
-    /// Findings that are.
-    pub notes: u64,
-}
 
 impl Directory {
     /// Reads every record, and compares everything that says something with everything else:
@@ -235,10 +67,51 @@ struct Walk {
     at: Lsn,
     /// Damage since the last record of entries.
     pending: Vec<BadRange>,
+    /// The last of it stands behind all records.
+    trailing: bool,
+    /// One after every LSN that a header mentions.
+    top: Lsn,
+    /// Highest LSN that a record of this segment witnesses as durable.
+    synced: Lsn,
+    /// Entries that the damage behind the last record seems to have held.
+    torn: u64,
     findings: Vec<Finding>,
     found: Account,
     superseded: bool,
     unreadable: bool,
+}
+
+impl Walk {
+    fn bad(&mut self, bad: Option<BadRange>) {
+        let Some(bad) = bad else { return };
+        self.trailing = bad.header.is_none();
+        if let Some(header) = bad.header {
+            self.top = self.top.max(header.end());
+            self.synced = self.synced.max(header.synced);
+        }
+        self.pending.push(bad);
+    }
+
+    /// Asks the damage behind the last record how many entries it was. In a file that was another
+    /// segment before stands what is left of that: it is left out, as an opening does.
+    fn ask_the_tail(&mut self, open: &OpenSegment, scanner: &mut Scanner) -> io::Result<()> {
+        let Some(bad) = self.pending.pop_if(|bad| !bad.blank && bad.header.is_none()) else {
+            return Ok(());
+        };
+        if !self.trailing || self.unreadable {
+            self.pending.push(bad);
+        } else if open.may_hold_stale_bytes() {
+            let (len, entries) = scanner.guess_among_stale(&bad, self.top, self.synced)?;
+            if len > 0 {
+                self.torn = entries;
+                self.pending.push(BadRange { len, ..bad });
+            }
+        } else {
+            self.torn = scanner.guess(&bad)?;
+            self.pending.push(bad);
+        }
+        Ok(())
+    }
 }
 
 impl Verifier<'_> {
@@ -295,6 +168,9 @@ impl Verifier<'_> {
     }
 
     fn expired(&self, open: &OpenSegment) -> io::Result<bool> {
+        if open.is_reused()? {
+            return Ok(true);
+        }
         match directory::open_segment(&**self.dir.file_system(), self.dir.path(), open.name) {
             Ok(Opened::Segment(now)) => Ok(now.header != open.header),
             Ok(_) => Ok(true),
@@ -311,6 +187,10 @@ impl Verifier<'_> {
             file: name.file_name(),
             at: name.first,
             pending: Vec::new(),
+            trailing: false,
+            top: name.first,
+            synced: name.first.saturating_sub(1),
+            torn: 0,
             findings: Vec::new(),
             found: Account::empty(name.first),
             superseded: false,
@@ -342,7 +222,7 @@ impl Verifier<'_> {
                 Ok(None) => break,
                 Ok(Some(Step::Bad(bad))) if active && bad.offset > 0 => {
                     match looked_again(&mut scanner, bad) {
-                        Ok(bad) => walk.pending.extend(bad),
+                        Ok(bad) => walk.bad(bad),
                         Err(error) => {
                             walk.unreadable = true;
                             let finding = Finding::new(FindingKind::Unreadable, &walk.file);
@@ -358,10 +238,13 @@ impl Verifier<'_> {
                         finding.bytes = 0..bad.len;
                     }
                 }
-                Ok(Some(Step::Bad(bad))) => walk.pending.push(bad),
+                Ok(Some(Step::Bad(bad))) => walk.bad(Some(bad)),
                 Ok(Some(Step::Record { offset, header, body })) => {
                     self.verified.records += 1;
                     self.synced = self.synced.max(header.synced);
+                    walk.trailing = false;
+                    walk.top = walk.top.max(header.end());
+                    walk.synced = walk.synced.max(header.synced);
                     if header.kind == Kind::Entries {
                         if header.first >= end {
                             // Written again in the next segment, or not durable yet.
@@ -394,6 +277,11 @@ impl Verifier<'_> {
                     }
                 }
             }
+        }
+        if let Err(error) = walk.ask_the_tail(open, &mut scanner) {
+            walk.unreadable = true;
+            let finding = Finding::new(FindingKind::Unreadable, &walk.file);
+            walk.findings.push(finding.with(error.to_string()));
         }
         self.verified.bytes += scanner.offset().min(open.len);
         self.end(&mut walk, part, next, end);
@@ -504,6 +392,13 @@ impl Verifier<'_> {
         finding
     }
 
+    /// One after the LSN that LOCK says is durable, if that is this log's.
+    fn by_lock(&self) -> Lsn {
+        let says = self.picture.lock.says;
+        let own = says.holder.is_some_and(|(_, id)| id == self.picture.log_id);
+        says.synced.filter(|_| own).map_or(0, |synced| synced.saturating_add(1))
+    }
+
     /// What is behind the last record, and whether the account agrees.
     fn end(&self, walk: &mut Walk, part: &Part, next: Option<SegmentName>, end: Lsn) {
         let Picture { lock, snapshot, table, .. } = self.picture;
@@ -513,18 +408,30 @@ impl Verifier<'_> {
                 // An epoch that begins at such a number followed an unclean end: what lies before
                 // it was never given.
                 let passed_over = next.epoch > walk.name.epoch && next.first.is_multiple_of(STEP);
-                let gap = walk.at..end;
-                let nothing_known = table.unknown_in(&gap).first() == Some(&gap);
-                if passed_over && nothing_known { walk.at } else { end }
+                let account = part.info.account.as_ref().map_or(0, |account| account.end);
+                let by_records = walk.top.max(walk.synced.saturating_add(1)) + walk.torn;
+                let by_itself = part.sealed_next.map_or(account, |next| next.max(account));
+                let by_itself = if by_itself == 0 { by_records } else { by_itself };
+                let snapshot = snapshot
+                    .as_ref()
+                    .map_or([0, 0], |snapshot| [snapshot.next, snapshot.synced.saturating_add(1)]);
+                let said = snapshot.into_iter().chain([self.by_lock()]);
+                let said = said.filter(|&lsn| lsn < next.first);
+                let given = said.fold(by_itself.max(walk.name.first), Lsn::max);
+                let gap = given..next.first;
+                let never = passed_over && given < end && table.unknown_in(&gap) == [gap];
+                if never { given.max(walk.at) } else { end }
             }
             None if held => end,
             None => match (part.sealed_next, &part.info.account) {
                 (Some(next), _) => next,
                 (None, Some(recovered)) => recovered.end,
                 (None, None) => {
-                    let own = lock.says.holder.is_some_and(|(_, id)| id == self.picture.log_id);
-                    let lock = lock.says.synced.filter(|_| own).unwrap_or(0);
-                    lock.max(snapshot.as_ref().map_or(0, |snapshot| snapshot.synced)) + 1
+                    let snapshot = snapshot.as_ref().map_or(0, |snapshot| snapshot.synced + 1);
+                    let top = self.by_lock().max(snapshot);
+                    // Where nothing speaks of more than the records do, the damage behind them is
+                    // asked.
+                    if top <= walk.top { walk.top + walk.torn } else { top }
                 }
             },
         };
@@ -580,6 +487,9 @@ impl Verifier<'_> {
             self.say(Finding::new(FindingKind::Lock, directory::LOCK).noted());
         }
         for file in strangers {
+            if self.observer.knows(&file.name) {
+                continue;
+            }
             let finding = Finding::new(FindingKind::Stranger, &file.name).noted();
             self.say(finding.with(format!("{} bytes", file.len)));
         }

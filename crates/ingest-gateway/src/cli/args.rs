@@ -212,7 +212,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cli::{Secret, Start, WalCommand};
+    use crate::cli::{Start, WalCommand};
+    use crate::config::SecretFrom;
 
     fn line(text: &str) -> Result<Command, clap::Error> {
         parse(std::iter::once("ingestry").chain(text.split_whitespace()))
@@ -290,7 +291,7 @@ mod tests {
         assert_eq!(from("-15m"), Some(Start::Time(TimeArg::Ago(Duration::from_secs(900)))));
         assert!(matches!(from("@1700000000.5"), Some(Start::Time(TimeArg::At(_)))));
         let sent = replay("--target tls://h --secret literal:a:b --tag a* --after 7");
-        assert_eq!(sent.secret, Some(Secret::Literal("a:b".into())));
+        assert_eq!(sent.secret, Some(SecretFrom::Literal("a:b".into())));
         assert!(!format!("{sent:?}").contains("a:b"), "{sent:?}");
         assert_eq!((sent.select.after, sent.select.tags.len()), (Some(7), 1));
         let error = line("wal replay --target tcp://h --secret hush").unwrap_err();

@@ -13,8 +13,10 @@ use ingest_wal::{
 use rustix::fs::Access;
 
 use super::{CheckArgs, Exit};
-use crate::config::{Config, Loaded, Protocol, load};
+use crate::config::{Config, Loaded, Protocol, SourceKind, load};
+use crate::gateway::GatewayError;
 use crate::log_options::log_options;
+use crate::secret::check_secret;
 use crate::units::format_size_rounded;
 
 /// `ingestry check FILE [--connect]`.
@@ -53,6 +55,14 @@ fn log(config: &Config, out: &mut impl Write, err: &mut impl Write) -> io::Resul
     if let Err(error) = writable(&opening, &config.log.dir) {
         writeln!(err, "error: {error}")?;
         return Ok(Exit::Failed);
+    }
+    for source in &config.sources {
+        let SourceKind::Gravwell(gravwell) = &source.kind else { continue };
+        if let Err(error) = check_secret(gravwell.secret.as_ref(), &config.log.dir) {
+            let error = GatewayError::Secret { name: source.name.clone(), error };
+            writeln!(err, "error: {error}")?;
+            return Ok(Exit::Failed);
+        }
     }
     let state = match opening.holder {
         _ if !opening.exists => "is made at the start".to_owned(),

@@ -16,8 +16,8 @@ pub use args::{
     CheckArgs, Command, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, command, parse,
 };
 pub use wal::{
-    ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Secret, Select, Start,
-    VerifyArgs, WalArgs, WalCommand,
+    ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
+    WalArgs, WalCommand,
 };
 
 /// How the program ends.

@@ -73,6 +73,8 @@ fn limits_that_cannot_work_are_refused_at_the_start() {
     let work = tempfile::tempdir().unwrap();
     let limits = "log.max_bytes = \"1000 TiB\"\nlog.min_free = 0\n";
     std::fs::write(work.path().join("large.toml"), limits).unwrap();
+    let checked = ended(work.path(), &["check", "large.toml"]);
+    assert!(!work.path().join("ingestry-data").exists(), "a check touches nothing");
     let args = [&["run", "--config", "large.toml"], &ANY_PORTS[..]].concat();
     let run = ended(work.path(), &args);
     let err = text(run.stderr);
@@ -81,8 +83,6 @@ fn limits_that_cannot_work_are_refused_at_the_start() {
     let found = (space.f_blocks * space.f_frsize).to_string();
     let needed = (1000_u64 << 40).to_string();
     assert!(err.contains(&found) && err.contains(&needed), "{err}, {found} bytes");
-    let checked = ended(work.path(), &["check", "large.toml"]);
     assert_eq!(checked.status.code(), run.status.code());
     assert_eq!(text(checked.stderr), err);
-    assert!(!work.path().join("ingestry-data").exists());
 }

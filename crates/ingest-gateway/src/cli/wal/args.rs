@@ -167,8 +167,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "URL", requires = "secret")]
     pub target: Option<String>,
     /// The indexer's ingest secret: env:NAME, file:PATH, or literal:TEXT, which others can see
-    #[arg(long, value_name = "SECRET")]
-    pub secret: Option<Secret>,
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    pub secret: Option<SecretFrom>,
     /// Trust the certificate authorities in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -220,37 +220,12 @@ impl FromStr for Start {
     }
 }
 
-/// Where a secret is found. It is read when it is needed, and never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// In an environment variable.
-    Env(String),
-    /// In a file, without the line feed at its end.
-    File(PathBuf),
-    /// Here.
-    Literal(String),
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Literal(_) => write!(f, "literal:…"),
-        }
-    }
-}
-
-impl FromStr for Secret {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("literal", secret)) => Ok(Self::Literal(secret.to_owned())),
-            // What was written may be the secret itself: it is not repeated.
-            _ => Err("allowed: env:NAME, file:PATH or literal:TEXT"),
-        }
+/// Reads where a secret is found. What was written may be the secret itself: it is not repeated.
+fn secret(text: &str) -> Result<SecretFrom, &'static str> {
+    match text.split_once(':') {
+        Some(("env", name)) if !name.is_empty() => Ok(SecretFrom::Env(name.to_owned())),
+        Some(("file", path)) if !path.is_empty() => Ok(SecretFrom::File(path.into())),
+        Some(("literal", secret)) => Ok(SecretFrom::Literal(secret.to_owned())),
+        _ => Err("allowed: env:NAME, file:PATH or literal:TEXT"),
     }
 }

@@ -12,7 +12,7 @@ use ingest_wal::{
 use serde::Serialize;
 
 use super::outputs::{self, Standing};
-use super::{InspectArgs, count, counted, held_by};
+use super::{InspectArgs, count, counted, held_by, is_gateways};
 use crate::cli::Exit;
 use crate::units::format_size_rounded;
 
@@ -138,9 +138,11 @@ struct Disk {
 }
 
 impl Files {
-    fn of(files: &[ingest_wal::DirEntry]) -> Self {
-        let bytes = files.iter().map(|file| file.len).sum();
-        Self { files: files.len() as u64, bytes }
+    fn of<'a>(files: impl Iterator<Item = &'a ingest_wal::DirEntry>) -> Self {
+        files.fold(Self::default(), |sum, file| Self {
+            files: sum.files + 1,
+            bytes: sum.bytes + file.len,
+        })
     }
 }
 
@@ -251,9 +253,9 @@ impl Report {
             tags,
             sources: sources.collect(),
             snapshots: log.snapshots.iter().map(Snapshot::new).collect(),
-            quarantine: Files::of(&log.quarantine),
-            free_files: Files::of(&log.spare),
-            other_files: Files::of(&log.strangers),
+            quarantine: Files::of(log.quarantine.iter()),
+            free_files: Files::of(log.spare.iter()),
+            other_files: Files::of(log.strangers.iter().filter(|file| !is_gateways(&file.name))),
             disk: Disk {
                 used_bytes: log.used_bytes,
                 available_bytes: log.space.available,

@@ -26,8 +26,8 @@ mod rewind;
 mod verify;
 
 pub use args::{
-    ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Secret, Select, Start,
-    VerifyArgs, WalArgs, WalCommand,
+    ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
+    WalArgs, WalCommand,
 };
 
 /// How long a command that needs the lock waits for it.
@@ -117,6 +117,11 @@ fn held_by(holder: Holder) -> Option<String> {
         Holder::Process(Some(pid)) => Some(format!("in use by process {pid}")),
         Holder::Process(None) => Some("in use by another process".to_owned()),
     }
+}
+
+/// Whether a file in the log's directory is the gateway's own.
+fn is_gateways(file: &str) -> bool {
+    file == crate::secret::FILE
 }
 
 /// A number for the eye: `1,234,567`.

@@ -21,8 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::meter::{Meter, throughput};
-use super::{ReplayArgs, Secret, count, counted, data_dir, usage};
+use super::{ReplayArgs, count, counted, data_dir, usage};
 use crate::cli::{Exit, search};
+use crate::config::SecretFrom;
 
 /// Entries that are read ahead go over in pieces of so many, or so many bytes.
 const PIECE: usize = 512;
@@ -146,17 +147,8 @@ pub(super) fn run(dir: &Directory, args: &ReplayArgs) -> anyhow::Result<Exit> {
     Ok(if whole && counts.nameless == 0 { Exit::Fine } else { Exit::Failed })
 }
 
-fn connector(target: &Target, secret: &Secret, args: &ReplayArgs) -> anyhow::Result<Connector> {
-    let secret = match secret {
-        Secret::Env(name) => std::env::var(name)
-            .map_err(|_| anyhow::anyhow!("the environment variable {name} holds no secret"))?,
-        Secret::File(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
-        }
-        Secret::Literal(secret) => secret.clone(),
-    };
+fn connector(target: &Target, secret: &SecretFrom, args: &ReplayArgs) -> anyhow::Result<Connector> {
+    let secret = secret.read().with_context(|| format!("--secret {secret}"))?;
     let identity = Identity {
         name: "ingestry-replay".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

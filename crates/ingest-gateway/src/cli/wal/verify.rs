@@ -10,7 +10,7 @@ use ingest_wal::{
 use serde::Serialize;
 
 use super::meter::{Meter, per_second, throughput};
-use super::{VerifyArgs, count, counted, data_dir, held_by, note};
+use super::{VerifyArgs, count, counted, data_dir, held_by, is_gateways, note};
 use crate::cli::Exit;
 
 pub(super) fn run(dir: &Directory, args: &VerifyArgs) -> anyhow::Result<Exit> {
@@ -278,6 +278,10 @@ impl Observer for Judge<'_> {
         if let Some(meter) = self.meter {
             meter.set(done, of);
         }
+    }
+
+    fn knows(&self, file: &str) -> bool {
+        is_gateways(file)
     }
 
     fn begin(&mut self, info: &SegmentInfo) {
