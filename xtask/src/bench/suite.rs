@@ -81,6 +81,7 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::SERVER => wire::server(),
         wire::SENDER => wire::sender(serde_json::from_str(args)?),
         wire::SINK => wire::sink(),
+        wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         _ => bail!("no side is called {name:?}"),
     }
