@@ -27,7 +27,7 @@ pub(crate) fn run(flags: &Bench) -> Result<bool> {
         bail!("found {name:?}; allowed: {}, all", names.join(", "));
     }
     if flags.peers {
-        bail!("no benchmark knows a foreign program to run beside it");
+        bail!("bench {name} knows no foreign program to run beside it");
     }
     let runs = flags.runs.map_or(RUNS, u32::from);
     let seconds = flags.seconds.map_or(3, u32::from);
