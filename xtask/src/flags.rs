@@ -96,7 +96,8 @@ xflags::xflags! {
             optional --runs runs: NonZeroU32
             /// Seconds of one run of a case (default 3).
             optional --seconds seconds: NonZeroU32
-            /// Also run the foreign programs that a case knows. One that is missing is an error.
+            /// Also run the foreign programs that a benchmark knows. One that is missing is an
+            /// error, and so is a benchmark that knows none.
             optional --peers
             /// Write one JSON object a case to this file, one a line.
             optional --json file: PathBuf

@@ -34,6 +34,8 @@ pub(crate) enum Figure {
     Cpu(&'static str),
     /// Peak memory in MiB.
     Rss,
+    /// One of [`Sample::more`].
+    More(&'static str),
     /// The value as a share of another case's in the same round.
     Share(&'static str),
 }

@@ -9,6 +9,8 @@
 
 #[cfg(feature = "bench")]
 mod case;
+#[cfg(feature = "bench")]
+mod gateway;
 mod launch;
 #[cfg(feature = "bench")]
 mod process;

@@ -9,8 +9,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::usage::Spent;
-
 /// How long a side may say nothing.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -56,11 +54,11 @@ impl Side {
     }
 
     /// Its last words, behind which it ends well.
-    pub(crate) fn finish(mut self) -> Result<Spent> {
-        let spent = self.hear()?;
+    pub(crate) fn finish<T: DeserializeOwned>(mut self) -> Result<T> {
+        let last = self.hear()?;
         let status = self.child.wait()?;
         ensure!(status.success(), "{} ended with {status}", self.name);
-        Ok(spent)
+        Ok(last)
     }
 }
 

@@ -65,6 +65,7 @@ fn figure(outcome: &Outcome, judged: &Judged) -> String {
         Figure::Value => outcome.unit.to_owned(),
         Figure::Cpu(side) => format!("CPU s/1M {side}"),
         Figure::Rss => "peak MiB".to_owned(),
+        Figure::More(name) => name.to_owned(),
         Figure::Share(other) => format!("share of {other}"),
     }
 }

@@ -64,6 +64,7 @@ fn judge(cases: &[Case], samples: &[Vec<Sample>]) -> Vec<Outcome> {
                     Figure::Value => outcome.value,
                     Figure::Cpu(side) => outcome.cpu.get(side).copied().unwrap_or(f64::NAN),
                     Figure::Rss => outcome.rss_mib,
+                    Figure::More(name) => outcome.more.get(name).copied().unwrap_or(f64::NAN),
                     // Of the same round: what slows the machine down slows both.
                     Figure::Share(other) => {
                         let pairs = samples.iter().zip(of(other));
@@ -133,7 +134,7 @@ mod tests {
         let bars = vec![
             Bar::at_least(Figure::Share("other"), 0.4, 0.6),
             Bar::at_most(Figure::Cpu("us"), 2.0, 1.0),
-            Bar::at_most(Figure::Cpu("absent"), 2.0, 1.0),
+            Bar::at_most(Figure::More("absent"), 2.0, 1.0),
         ];
         let cases = [case("ours", &["other"], bars), case("other", &[], Vec::new())];
         let sample = |value, cpu| Sample { value, cpu: [("us", cpu)].into(), ..Sample::default() };

@@ -27,7 +27,7 @@ pub(crate) fn run(flags: &Bench) -> Result<bool> {
         bail!("found {name:?}; allowed: {}, all", names.join(", "));
     }
     if flags.peers {
-        bail!("no benchmark knows a foreign program to run beside it");
+        bail!("bench {name} knows no foreign program to run beside it");
     }
     let runs = flags.runs.map_or(RUNS, u32::from);
     let seconds = flags.seconds.map_or(3, u32::from);
@@ -83,6 +83,7 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::SINK => wire::sink(),
         wire::attack::SERVER => wire::attack::server(serde_json::from_str(args)?),
         wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
+        wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         _ => bail!("no side is called {name:?}"),
     }

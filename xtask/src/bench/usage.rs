@@ -54,6 +54,21 @@ fn cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// CPU seconds of another process so far, user and system, counted in the system's ticks.
+pub(crate) fn cpu_of(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let ticks = ticks(&stat).context("the system does not say how much a process has used")?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// User and system ticks: the 14th and 15th field. The second is a name in parentheses, which may
+/// hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
 /// The peak of a process's resident memory.
 pub(crate) fn peak_rss_mib(pid: &str) -> Result<f64> {
     memory_mib(pid, "VmHWM:")
@@ -79,6 +94,14 @@ pub(crate) fn load() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_are_behind_a_name() {
+        let stat = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 30 12 13 14 15 16";
+        assert_eq!(ticks(stat), Some(42));
+        assert_eq!(ticks("7 (a"), None);
+        assert!(cpu_of(std::process::id()).unwrap() >= 0.0);
+    }
 
     #[test]
     fn a_busy_process_has_used_something() {

@@ -3,10 +3,14 @@
 //! Client and server are two processes, each with a runtime of one thread, and talk over loopback.
 //! Entries have 256 bytes of data. Beside them stands the same stream of frames one way: written by
 //! a thread into a plain socket, read and thrown away, nothing acknowledged.
+//! Then the real program in the server's place, with its log on the disk that `TMPDIR` names:
+//! many entries, and one alone at a time.
 
 pub(crate) mod attack;
 mod client;
 mod codec;
+mod into;
+mod lone;
 mod oneway;
 mod server;
 
@@ -18,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::client::run as client;
 pub(crate) use self::codec::run as codec;
+pub(crate) use self::lone::run as lone;
 pub(crate) use self::oneway::{sender, sink};
 pub(crate) use self::server::run as server;
 use super::case::{Bar, Case, Context, Figure, Sample};
@@ -28,6 +33,7 @@ use super::usage::Spent;
 pub(crate) const CLIENT: &str = "wire-client";
 pub(crate) const SERVER: &str = "wire-server";
 pub(crate) const SENDER: &str = "wire-sender";
+pub(crate) const LONE: &str = "wire-lone";
 pub(crate) const SINK: &str = "wire-sink";
 pub(crate) const CODEC: &str = "wire-codec";
 
@@ -79,6 +85,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 pair(context, ("sender", SENDER), ("sink", SINK), How::OneByOne)
             }),
         },
+        into::many(),
+        into::alone(),
         coding("wire/codec/encode", Codec::Encode, 12.0, 8.0),
         coding("wire/codec/decode-borrowed", Codec::DecodeBorrowed, 9.0, 6.0),
         coding("wire/codec/decode-owned", Codec::DecodeOwned, 80.0, 40.0),
@@ -114,8 +122,8 @@ fn pair(
     let mut receiver = Side::start(to, &())?;
     let address = receiver.hear()?;
     let job = Job { to: address, seconds: context.time.as_secs_f64(), how };
-    let sent = Side::start(from, &job)?.finish()?;
-    let received = receiver.finish()?;
+    let sent: Spent = Side::start(from, &job)?.finish()?;
+    let received: Spent = receiver.finish()?;
     anyhow::ensure!(
         sent.count == received.count,
         "{} were sent and {} received",

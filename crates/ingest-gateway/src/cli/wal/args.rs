@@ -9,6 +9,7 @@ use ingest_store::Query;
 use ingest_wal::Lsn;
 
 use crate::cli::Format;
+use crate::config::SecretFrom;
 use crate::units::{Network, TimeArg};
 
 /// Arguments of `wal`.
