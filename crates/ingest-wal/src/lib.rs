@@ -71,6 +71,8 @@ pub use catalog::{Catalog, NoCatalog, Tally};
 pub use commit::Unwritten;
 pub use error::{LimitsError, OpenError, Refused};
 pub use format::{Account, Cursor, Kind, Missing, MissingCause, RecordHeader, SegmentName};
+#[cfg(feature = "plants")]
+pub use fs::PowerCut;
 pub use fs::{DirEntry, File, FileSystem, LockState, OpenMode, Space, StdFileSystem};
 pub use log::{Entries, Level, Log, Ticket, Writer};
 pub use offline::{Directory, OfflineSegment, RecordRef, Records, SegmentFile};
