@@ -34,8 +34,12 @@ xflags::xflags! {
             optional --rounds rounds: NonZeroU32
             /// Decides what is sent and when the kill comes (default: random, and printed).
             optional --seed seed: u64
+            /// Make each kill a power cut: every byte and every name that no sync covered is gone
+            /// before the restart.
+            optional --power
             /// Run with this planted bug: exits 0 when it was seen, 1 when it was not. `none` runs
             /// the honest program the same way and exits 1. An unknown name lists the known ones.
+            /// One that only a power cut shows switches `--power` on.
             optional --plant name: Plant
             /// Build with this profile, dev or release (default release).
             optional --profile profile: Profile
@@ -145,23 +149,24 @@ mod tests {
 
     #[test]
     fn crashes_have_options() {
-        let line = "crash --rounds 50 --seed 7 --plant ack-before-write --profile dev \
+        let line = "crash --rounds 50 --seed 7 --power --plant ack-before-write --profile dev \
                     --binary b --keep k";
         let Ok(XtaskCmd::Crash(crash)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
             panic!("{line}");
         };
         assert_eq!(crash.rounds.map(u32::from), Some(50));
         assert_eq!(crash.seed, Some(7));
+        assert!(crash.power);
         assert_eq!(crash.plant, "ack-before-write".parse().ok());
         assert_eq!(crash.profile, Some(Profile::Dev));
         assert_eq!(crash.binary, Some("b".into()));
         assert_eq!(crash.keep, Some("k".into()));
-        for wrong in ["--rounds 0", "--seed x", "--profile fast", "--power", "--plant weeds"] {
+        for wrong in ["--rounds 0", "--seed x", "--profile fast", "--power 1", "--plant weeds"] {
             let line: Vec<_> = ["crash"].into_iter().chain(wrong.split(' ')).collect();
             assert!(parse(&line).is_err(), "{wrong}");
         }
         let error = parse(&["crash", "--plant", "weeds"]).unwrap_err().to_string();
-        assert!(error.contains("ack-before-write, none"), "{error}");
+        assert!(error.contains("drop-tail, none"), "{error}");
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub use commit::Unwritten;
 pub use error::{LimitsError, OpenError, Refused};
 pub use finding::{Finding, FindingKind, Observer, Verified};
 pub use format::{Account, Cursor, Kind, Missing, MissingCause, RecordHeader, SegmentName};
+#[cfg(feature = "plants")]
+pub use fs::PowerCut;
 pub use fs::{DirEntry, File, FileSystem, LockState, OpenMode, Space, StdFileSystem};
 pub use hold::{CheckedOpening, Hold};
 pub use inspect::{

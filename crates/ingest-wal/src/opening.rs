@@ -16,6 +16,7 @@ use crate::format::{
 use crate::fs::{File, FileSystem, LockState, OpenMode, write_all_at};
 use crate::missing::{MissingTable, Totals};
 use crate::options::Limits;
+use crate::plant::Plant;
 use crate::quarantine;
 use crate::scan::{BadRange, Step};
 use crate::shared::Segment;
@@ -232,11 +233,16 @@ struct Known {
 impl Recoverer<'_> {
     fn run(
         &self,
-        opened: Vec<OpenSegment>,
+        mut opened: Vec<OpenSegment>,
         snapshot: Option<Snapshot>,
         lock_synced: Option<Lsn>,
         other_bytes: u64,
     ) -> io::Result<Plan> {
+        if Plant::DropTail.is_active()
+            && let Some(last) = opened.last_mut()
+        {
+            self.drop_tail(last)?;
+        }
         let mut report = Recovery {
             // A LOCK that says how far it was is a log whose files somebody took away.
             new: opened.is_empty() && snapshot.is_none() && lock_synced.unwrap_or(0) == 0,
@@ -469,6 +475,30 @@ impl Recoverer<'_> {
         }
         scan.account.summary = self.catalog.summary(&tally);
         Ok(scan)
+    }
+
+    /// The planted bug: cuts the entries of the last valid group off a segment without a seal.
+    fn drop_tail(&self, segment: &mut OpenSegment) -> io::Result<()> {
+        if segment.seal(self.log_id)?.is_some() {
+            return Ok(());
+        }
+        let mut group: Option<(Lsn, u64)> = None;
+        let mut scanner = segment.scanner(self.log_id, segment.len);
+        while let Some(step) = scanner.next()? {
+            if let Step::Record { offset, header, .. } = step
+                && header.kind == Kind::Entries
+                && group.is_none_or(|(synced, _)| synced != header.synced)
+            {
+                group = Some((header.synced, offset));
+            }
+        }
+        if let Some((_, offset)) = group {
+            let file = self.fs.open(&segment.path, OpenMode::ReadWrite)?;
+            file.set_len(offset)?;
+            file.sync_data()?;
+            segment.len = offset;
+        }
+        Ok(())
     }
 
     /// The ranges that a sealed segment's first records name.

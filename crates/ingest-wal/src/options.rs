@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::LimitsError;
-use crate::fs::{FileSystem, Space, StdFileSystem};
+use crate::fs::{FileSystem, Space, default_file_system};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -62,7 +62,7 @@ impl Default for Options {
             snapshot_every: Duration::from_secs(1),
             lock_wait: Duration::from_secs(1),
             keep_all: false,
-            file_system: Arc::new(StdFileSystem),
+            file_system: default_file_system(),
         }
     }
 }

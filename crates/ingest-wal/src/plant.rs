@@ -7,18 +7,47 @@
 pub enum Plant {
     /// A record counts as durable when it is handed over; it is written a while later.
     AckBeforeWrite,
+    /// A sync of a segment returns at once, and nothing was synced.
+    NoFsync,
+    /// A record counts as durable when it is written; it is synced a while later.
+    AckBeforeFsync,
+    /// The directory is never synced.
+    NoDirSync,
+    /// An opening cuts the last valid group off.
+    DropTail,
 }
 
 impl Plant {
     /// Every plant.
-    pub const ALL: &'static [Self] = &[Self::AckBeforeWrite];
+    pub const ALL: &'static [Self] = &[
+        Self::AckBeforeWrite,
+        Self::NoFsync,
+        Self::AckBeforeFsync,
+        Self::NoDirSync,
+        Self::DropTail,
+    ];
 
     /// Its name on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AckBeforeWrite => "ack-before-write",
+            Self::NoFsync => "no-fsync",
+            Self::AckBeforeFsync => "ack-before-fsync",
+            Self::NoDirSync => "no-dir-sync",
+            Self::DropTail => "drop-tail",
         }
+    }
+
+    /// Whether only a power cut shows it: a kill leaves the system's caches as they are.
+    #[must_use]
+    pub const fn needs_power_cut(self) -> bool {
+        matches!(self, Self::NoFsync | Self::AckBeforeFsync | Self::NoDirSync)
+    }
+
+    /// Whether this process runs with this one.
+    pub(crate) fn is_active(self) -> bool {
+        Self::active() == Some(self)
     }
 
     /// The plant of that name.

@@ -22,6 +22,11 @@ pub(crate) struct Coverage {
     rotated: u32,
     rotating: u32,
     cursors: u32,
+    /// Of rounds in which a kill was a power cut.
+    cuts: u32,
+    unsynced: u32,
+    names: u32,
+    half_cursors: u32,
     connections: u64,
     complete: u64,
     sent: u64,
@@ -54,13 +59,19 @@ impl Coverage {
         self.rotated += u32::from(rotation.is_some());
         self.rotating += u32::from(rotation.is_some_and(just_before));
         self.cursors += u32::from(traces.cursors.is_some_and(just_before));
+        if let Some(unsynced) = done.unsynced {
+            self.cuts += 1;
+            self.unsynced += u32::from(done.ready && unsynced.others > 0);
+            self.names += u32::from(unsynced.names > 0);
+            self.half_cursors += u32::from(unsynced.cursors > 0);
+        }
         self.connections += done.outcomes.len() as u64;
         self.complete += done.outcomes.iter().filter(|one| complete(&one.end)).count() as u64;
         self.sent += done.outcomes.iter().map(|one| one.sent).sum::<u64>();
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 12] {
-        [
+    fn numbers(&self) -> Vec<(&'static str, u64)> {
+        let mut numbers = vec![
             ("rounds", self.rounds.into()),
             ("kills with lines of an incomplete connection in flight", self.in_flight.into()),
             ("kills during start-up", self.start_ups.into()),
@@ -73,7 +84,16 @@ impl Coverage {
             ("  of these complete", self.complete),
             ("lines sent", self.sent),
             ("lines found", self.found),
-        ]
+        ];
+        if self.cuts > 0 {
+            numbers.extend([
+                ("power cuts", self.cuts.into()),
+                ("  that took records which were written and not synced", self.unsynced.into()),
+                ("  that took names", self.names.into()),
+                ("  in the middle of a write of a cursor file", self.half_cursors.into()),
+            ]);
+        }
+        numbers
     }
 
     /// What never happened, though there were rounds enough for everything.
@@ -98,10 +118,12 @@ mod tests {
     use std::time::Instant;
 
     use super::super::client::Outcome;
+    use super::super::program::Unsynced;
     use super::*;
 
     fn plan(aim: Aim) -> plan::Round {
-        plan::Round { number: 1, fresh: true, max_bytes: None, aim, clients: Vec::new() }
+        let (number, chance, fresh, max_bytes) = (1, 0, true, None);
+        plan::Round { number, chance, fresh, max_bytes, aim, clients: Vec::new() }
     }
 
     #[test]
@@ -115,6 +137,7 @@ mod tests {
             killed_at,
             ready: true,
             ended_by_itself: None,
+            unsynced: None,
             outcomes: vec![
                 outcome(1, 4, End::EndOfFile(killed)),
                 outcome(2, 3, broken()),
@@ -146,6 +169,15 @@ mod tests {
         coverage.add(&plan(Aim::StartUp(1)), &done, &traces, false);
         let expected = Coverage { rounds: 3, start_ups: 2, recoveries: 1, ..expected };
         assert_eq!(coverage, expected);
+
+        // In a start-up what is not synced are no records.
+        let unsynced = Unsynced { cursors: 0, others: 2, names: 1 };
+        done.unsynced = Some(unsynced);
+        coverage.add(&plan(Aim::StartUp(1)), &done, &traces, false);
+        (done.ready, done.unsynced) = (true, Some(Unsynced { cursors: 3, ..unsynced }));
+        coverage.add(&plan(Aim::Instant(Duration::ZERO)), &done, &Traces::default(), false);
+        let counted = (coverage.cuts, coverage.unsynced, coverage.names, coverage.half_cursors);
+        assert_eq!(counted, (2, 1, 2, 1));
     }
 
     #[test]
@@ -157,5 +189,7 @@ mod tests {
         coverage.rotating = 1;
         assert_eq!(coverage.missing().len(), 10);
         assert!(!coverage.missing().contains(&"kills within 20 ms of a rotation"));
+        coverage.cuts = 1;
+        assert_eq!(coverage.missing().len(), 13);
     }
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask crash`: kills the real program at any instant, again and again, and compares what
 //! is stored with what was sent and what was acknowledged.
 //!
-//! A kill leaves the system's caches as they are, so this says nothing about a power cut. It does
-//! say that an end of file is never seen too early, that recovery loses and invents nothing, and,
-//! with `--plant`, that it would notice if this were not so.
+//! A kill leaves the system's caches as they are. It says that an end of file is never seen too
+//! early, that recovery loses and invents nothing, and, with `--plant`, that it would notice if this
+//! were not so. With `--power` a kill is a power cut: a layer in the program (`ingest_wal::PowerCut`
+//! says what it covers) keeps every byte and name that no sync covered in the process's memory.
 
 mod client;
 mod coverage;
@@ -27,8 +28,15 @@ use crate::flags;
 pub(crate) use self::program::{Profile, build, executable};
 
 const ROUNDS: u32 = 20;
-/// The planted bugs that the log has behind its feature `plants`.
-const PLANTS: &[&str] = &["ack-before-write"];
+/// The planted bugs that the log has behind its feature `plants`, and whether only a power cut shows
+/// them.
+const PLANTS: &[(&str, bool)] = &[
+    ("ack-before-write", false),
+    ("no-fsync", true),
+    ("ack-before-fsync", true),
+    ("no-dir-sync", true),
+    ("drop-tail", false),
+];
 /// Stands for no bug, in a program that could have one.
 const NO_PLANT: &str = "none";
 
@@ -36,14 +44,26 @@ const NO_PLANT: &str = "none";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plant(&'static str);
 
+impl Plant {
+    /// Every bug, by its name.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        PLANTS.iter().map(|(name, _)| *name)
+    }
+
+    fn needs_power(self) -> bool {
+        PLANTS.iter().any(|(name, needs_power)| *name == self.0 && *needs_power)
+    }
+}
+
 impl FromStr for Plant {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = PLANTS.iter().chain([&NO_PLANT]).find(|known| **known == name);
-        known
-            .map(|known| Self(known))
-            .ok_or_else(|| format!("found \"{name}\"; allowed: {}, {NO_PLANT}", PLANTS.join(", ")))
+        let known = Self::names().chain([NO_PLANT]).find(|known| *known == name);
+        known.map(Self).ok_or_else(|| {
+            let names: Vec<_> = Self::names().chain([NO_PLANT]).collect();
+            format!("found \"{name}\"; allowed: {}", names.join(", "))
+        })
     }
 }
 
@@ -52,17 +72,28 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     let rounds = flags.rounds.map_or(ROUNDS, Into::into);
     let seed = flags.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 32);
     let plant = flags.plant.map(|Plant(name)| name);
+    let needs_power = flags.plant.is_some_and(Plant::needs_power);
+    let power = flags.power || needs_power;
     let profile = flags.profile.unwrap_or_default();
-    println!("crash: {rounds} rounds, seed {seed}, plant {}", plant.unwrap_or("not asked for"));
+    println!(
+        "crash: {rounds} rounds, seed {seed}, plant {}, each kill {}",
+        plant.unwrap_or("not asked for"),
+        match (power, flags.power) {
+            (false, _) => "leaves what the system has in memory",
+            (true, true) => "is a power cut (--power)",
+            (true, false) => "is a power cut (nothing else shows this plant)",
+        }
+    );
     let built = match &flags.binary {
         Some(binary) => binary.clone(),
-        None => build(profile, plant.is_some())?,
+        None => build(profile, power || plant.is_some())?,
     };
     let work = Work::new(flags.keep.as_deref())?;
     // A copy, because another build may replace the original.
     let binary = work.path().join("ingestry");
     std::fs::copy(&built, &binary).with_context(|| format!("cannot copy {}", built.display()))?;
-    let program = Program { binary, plant };
+    let beacon = power.then(|| work.path().join("beacon"));
+    let program = Program { binary, plant, beacon };
     let mut trial = Trial::new(&program, work.path(), flags.keep.is_some());
     let result = trial.rounds(seed, rounds).and_then(|()| trial.last_start());
     let is_good = report(plant, &result, &trial.coverage);
@@ -155,9 +186,11 @@ mod tests {
 
     #[test]
     fn plants_are_those_of_the_log() {
-        let all: Vec<_> = ingest_wal::Plant::ALL.iter().map(|plant| plant.as_str()).collect();
+        let all = ingest_wal::Plant::ALL.iter();
+        let all: Vec<_> = all.map(|plant| (plant.as_str(), plant.needs_power_cut())).collect();
         assert_eq!(PLANTS, all);
-        for name in all {
+        for (name, needs_power) in all {
+            assert_eq!(name.parse().map(Plant::needs_power), Ok(needs_power));
             assert_eq!(name.parse(), Ok(Plant(name)));
         }
         assert_eq!("none".parse(), Ok(Plant("none")));
@@ -166,7 +199,11 @@ mod tests {
     #[test]
     fn unknown_plants_are_told_the_names() {
         let error = "weeds".parse::<Plant>().unwrap_err();
-        assert_eq!(error, "found \"weeds\"; allowed: ack-before-write, none");
+        assert_eq!(
+            error,
+            "found \"weeds\"; allowed: ack-before-write, no-fsync, ack-before-fsync, no-dir-sync, \
+             drop-tail, none"
+        );
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(crate) enum Aim {
     Instant(Duration),
     /// As soon as some client has seen that many ends of file, or at the end of the plan.
     EndOfFile { count: u32, latest: Duration },
+    /// As soon as the outputs' state is being written, or was, or at the end of the plan.
+    Cursors { latest: Duration },
     /// As soon as that many segments were begun, or at the end of the plan.
     Rotation { count: u32, latest: Duration },
 }
@@ -78,6 +80,8 @@ pub(crate) struct Connection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Round {
     pub(crate) number: u32,
+    /// Decides what a power layer lets through early.
+    pub(crate) chance: u64,
     /// Whether it starts with a new directory instead of the one that the last round left.
     pub(crate) fresh: bool,
     /// `log.max_bytes` of its directory; `None` is the default.
@@ -110,8 +114,12 @@ impl Planner {
         } else {
             self.rng.millis(150, 500)
         };
-        let aim = match self.rng.within(0, 11) {
+        let kind = self.rng.within(0, 12);
+        // The state is written each second, if there is news.
+        let length = if kind == 12 { self.rng.millis(1_100, 1_400) } else { length };
+        let aim = match kind {
             0..=2 => Aim::StartUp(self.rng.within(0, 999) as u32),
+            12 => Aim::Cursors { latest: length },
             3..=4 => Aim::EndOfFile { count: self.rng.within(1, 12) as u32, latest: length },
             5..=6 => Aim::Rotation { count: self.rng.within(1, 3) as u32, latest: length },
             _ => Aim::Instant(length.mul_f64(self.rng.within(0, 1_000_000) as f64 / 1e6)),
@@ -137,7 +145,8 @@ impl Planner {
             self.lines = 0;
         }
         self.lines += lines;
-        Round { number: self.rounds, fresh, max_bytes: self.max_bytes, aim, clients }
+        let (number, chance, max_bytes) = (self.rounds, self.rng.next(), self.max_bytes);
+        Round { number, chance, fresh, max_bytes, aim, clients }
     }
 
     /// Nothing may expire: half of the limit is not enough for the log to remove history.
@@ -213,6 +222,7 @@ mod tests {
         assert!((30..70).contains(&count(|aim| matches!(aim, Aim::StartUp(_)))));
         assert!((15..55).contains(&count(|aim| matches!(aim, Aim::EndOfFile { .. }))));
         assert!((15..55).contains(&count(|aim| matches!(aim, Aim::Rotation { .. }))));
+        assert!((5..40).contains(&count(|aim| matches!(aim, Aim::Cursors { .. }))));
         assert!((50..120).contains(&count(|aim| matches!(aim, Aim::Instant(_)))));
         for round in &rounds {
             let clients = round.clients.len();

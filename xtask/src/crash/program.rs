@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Names the planted bug.
 const PLANT: &str = "INGESTRY_PLANT";
+/// Makes a kill a power cut: a seed.
+const POWER: &str = "INGESTRY_POWER";
+/// Names the file in which the layer says what a cut would take.
+const BEACON: &str = "INGESTRY_POWER_BEACON";
 
 /// The profile that the program is built with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +73,27 @@ pub(crate) fn executable(messages: impl Iterator<Item = serde_json::Value>) -> O
 pub(crate) struct Program {
     pub(crate) binary: PathBuf,
     pub(crate) plant: Option<&'static str>,
+    /// Where a kill is a power cut: the file that says what it takes.
+    pub(crate) beacon: Option<PathBuf>,
+}
+
+/// What the last cut took, or one would take now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Unsynced {
+    /// Sectors of cursor files.
+    pub(crate) cursors: u64,
+    /// Sectors of other files: of segments, nearly always.
+    pub(crate) others: u64,
+    /// Changes of names.
+    pub(crate) names: u64,
+}
+
+impl Unsynced {
+    fn parse(line: &str) -> Option<Self> {
+        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten();
+        Some(Self { cursors: next()?, others: next()?, names: next()? })
+    }
 }
 
 /// Where a gateway keeps its things.
@@ -77,6 +102,8 @@ pub(crate) struct Site<'a> {
     pub(crate) data: &'a Path,
     pub(crate) config: Option<&'a Path>,
     pub(crate) ports: &'a Path,
+    /// Decides what a power layer lets through early.
+    pub(crate) chance: u64,
     /// What it prints.
     pub(crate) output: &'a Path,
 }
@@ -84,7 +111,8 @@ pub(crate) struct Site<'a> {
 impl Program {
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(&self.binary);
-        command.arg(name).stdin(Stdio::null()).env_remove(PLANT);
+        command.arg(name).stdin(Stdio::null());
+        command.env_remove(PLANT).env_remove(POWER).env_remove(BEACON);
         if let Some(plant) = self.plant {
             command.env(PLANT, plant);
         }
@@ -98,6 +126,10 @@ impl Program {
             .with_context(|| format!("cannot write {}", site.output.display()))?;
         let mut command = self.command("run");
         command.arg("--data-dir").arg(site.data);
+        if let Some(beacon) = &self.beacon {
+            remove_if_there(beacon)?;
+            command.env(POWER, site.chance.to_string()).env(BEACON, beacon);
+        }
         command.args(["--listen", "graphite=127.0.0.1:0", "--ports-file"]).arg(site.ports);
         if let Some(config) = site.config {
             command.arg("--config").arg(config);
@@ -106,6 +138,14 @@ impl Program {
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         Ok(Gateway { child: Guard(child), started, ports: site.ports.to_owned() })
+    }
+
+    /// What no sync covers now; `None` when a kill is no power cut.
+    pub(crate) fn unsynced(&self) -> Option<Unsynced> {
+        let beacon = self.beacon.as_ref()?;
+        // Killed before it has said anything, it had nothing.
+        let line = std::fs::read_to_string(beacon).unwrap_or_default();
+        Some(Unsynced::parse(&line).unwrap_or_default())
     }
 
     /// Everything that is stored. Nothing, when the directory was not made yet.
@@ -268,6 +308,14 @@ mod tests {
         let messages = || messages.lines().filter_map(|line| serde_json::from_str(line).ok());
         assert_eq!(executable(messages()), Some("/t/ingestry".into()));
         assert_eq!(executable(messages().take(1)), None);
+    }
+
+    #[test]
+    fn beacons_are_read() {
+        let unsynced = Unsynced { cursors: 1, others: 20, names: 3 };
+        assert_eq!(Unsynced::parse("         1         20          3\n"), Some(unsynced));
+        assert_eq!(Unsynced::parse("         1         20"), None);
+        assert_eq!(Unsynced::parse(""), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::client::{self, Contact, Outcome};
 use super::plan::{self, Aim};
-use super::program::{Program, Site};
+use super::program::{Program, Site, Unsynced};
 
 /// How often the directory is looked at for a rotation.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -27,6 +27,8 @@ pub(crate) struct Done {
     pub(crate) ready: bool,
     /// It was not there any more when it was to be killed.
     pub(crate) ended_by_itself: Option<ExitStatus>,
+    /// What the cut took, where a kill is one.
+    pub(crate) unsynced: Option<Unsynced>,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -50,8 +52,9 @@ impl<'a> Player<'a> {
             wait_for(u32::MAX, until, &nothing);
             let (killed, killed_at) = (Instant::now(), SystemTime::now());
             let ended_by_itself = gateway.kill()?;
-            let ready = site.ports.exists();
-            return Ok(Done { killed, killed_at, ready, ended_by_itself, outcomes: Vec::new() });
+            let (ready, unsynced) = (site.ports.exists(), self.program.unsynced());
+            let outcomes = Vec::new();
+            return Ok(Done { killed, killed_at, ready, ended_by_itself, unsynced, outcomes });
         }
         let (address, took) = gateway.ready()?;
         self.start_up = took;
@@ -78,17 +81,31 @@ impl<'a> Player<'a> {
                     wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), &seen);
                 }
             }
+            Aim::Cursors { latest } => {
+                let (before, until) = (Traces::read(site.data)?.cursors, start + latest);
+                while Instant::now() < until {
+                    let written = match self.program.unsynced() {
+                        Some(unsynced) => unsynced.cursors > 0,
+                        None => Traces::read(site.data)?.cursors != before,
+                    };
+                    if written {
+                        break;
+                    }
+                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN / 4), &seen);
+                }
+            }
             Aim::StartUp(_) => {}
         }
         let (killed, killed_at) = (Instant::now(), SystemTime::now());
         let ended_by_itself = gateway.kill()?;
+        let unsynced = self.program.unsynced();
         drop(alive);
         let mut outcomes = Vec::new();
         for client in clients {
             let of_client = client.join().ok().context("a client panicked")?;
             outcomes.extend(of_client);
         }
-        Ok(Done { killed, killed_at, ready: true, ended_by_itself, outcomes })
+        Ok(Done { killed, killed_at, ready: true, ended_by_itself, unsynced, outcomes })
     }
 }
 

@@ -96,6 +96,7 @@ impl<'a> Trial<'a> {
             data: &self.data,
             config: self.config.as_deref(),
             ports: &ports,
+            chance: plan.chance,
             output: &output,
         };
         let done = self.player.play(plan, &site)?;
@@ -170,6 +171,7 @@ impl<'a> Trial<'a> {
             data: &self.data,
             config: self.config.as_deref(),
             ports: &ports,
+            chance: 0,
             output: &output,
         };
         let mut gateway = self.program.start(&site)?;

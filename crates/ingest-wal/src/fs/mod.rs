@@ -1,6 +1,8 @@
 //! The file system that the log stands on, as a trait, so that tests can put a faulty one in its
 //! place. Everything the crate does to a disk goes through here.
 
+#[cfg(feature = "plants")]
+mod power;
 mod std_fs;
 
 use std::fmt::Debug;
@@ -8,7 +10,17 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "plants")]
+pub use power::PowerCut;
 pub use std_fs::StdFileSystem;
+
+/// What a log stands on unless it is told otherwise.
+pub(crate) fn default_file_system() -> Arc<dyn FileSystem> {
+    #[cfg(feature = "plants")]
+    return PowerCut::from_environment();
+    #[cfg(not(feature = "plants"))]
+    Arc::new(StdFileSystem)
+}
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ingest_wal::{DirEntry, File, FileSystem, LockState, OpenMode, Space};
 
@@ -183,6 +183,20 @@ impl Disk {
         change(&mut self.lock().faults);
     }
 
+    /// Whether a file whose name begins so has something that no sync covers.
+    pub(crate) fn is_dirty(&self, prefix: &str) -> bool {
+        let state = self.lock();
+        let begins = |path: &Path| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with(prefix))
+        };
+        state.live.iter().any(|(path, node)| match node {
+            Node::File(number) => begins(path) && state.inodes[number].is_dirty(),
+            Node::Dir => false,
+        })
+    }
+
     /// Bytes of all files.
     pub(crate) fn used(&self) -> u64 {
         self.lock().used()
@@ -245,13 +259,6 @@ impl Disk {
         state.durable.insert(path.to_owned(), Node::File(number));
     }
 
-    /// Takes a file away, durably.
-    pub(crate) fn take(&self, path: &Path) {
-        let mut state = self.lock();
-        state.live.remove(path);
-        state.durable.remove(path);
-    }
-
     /// Another disk with the same on it, everything durable.
     pub(crate) fn copy(&self, seed: u64) -> Self {
         let copy = Self::new(seed);
@@ -269,13 +276,7 @@ impl Disk {
 
     /// The last operations.
     pub(crate) fn history(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .map_or_else(|state| state.into_inner(), |state| state)
-            .history
-            .iter()
-            .cloned()
-            .collect()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).history.iter().cloned().collect()
     }
 
     /// A line of its own between them.

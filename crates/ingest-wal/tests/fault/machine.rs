@@ -103,6 +103,8 @@ fn config() -> ProptestConfig {
         config.cases = 300;
     }
     config.max_shrink_iters = 4000;
+    // One that never ends may be among those that are tried.
+    config.max_shrink_time = 120_000;
     config
 }
 

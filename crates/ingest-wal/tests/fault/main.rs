@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 #![allow(clippy::print_stderr, reason = "a failure says what led to it")]
 
+mod damage;
 mod disk;
 mod inode;
 mod machine;
 mod model;
+mod points;
 mod rng;
 mod run;
 mod user;

@@ -1,0 +1,84 @@
+//! The power goes, or the process is killed, at each operation of a short script in turn; and at each
+//! operation of the opening that follows.
+
+use ingest_wal::Level;
+
+use super::disk::Survival;
+use super::run::{Attempt, Ending, Op, Run, Setting};
+
+const SETTING: Setting = Setting { forget: true, marks: true, no_tail: true };
+
+/// Names, cursors, rotations, the removal of what was passed, and files used again.
+fn script() -> Vec<Op> {
+    let append = |records: &[(u16, usize)], level| Op::Append { records: records.to_vec(), level };
+    vec![
+        append(&[(2, 100), (1, 700), (3, 0)], Level::Disk),
+        Op::Define,
+        append(&[(5, 40)], Level::Os),
+        Op::Move(255),
+        append(&[(4, 33_000), (1, 33_000), (1, 20)], Level::Disk),
+        append(&[(4, 33_000), (1, 33_000), (1, 20)], Level::Disk),
+        Op::Move(255),
+        append(&[(1, 33_000), (7, 33_000), (1, 20)], Level::Disk),
+        append(&[(2, 33_000), (7, 3_000), (1, 20)], Level::Memory),
+        Op::Define,
+        Op::Move(128),
+        Op::Follow,
+        append(&[(1, 300)], Level::Os),
+    ]
+}
+
+/// Runs the script up to its n-th operation. Says how many there were.
+fn run(after: u64, seed: u64, ending: Ending) -> u64 {
+    let mut run = Run::new(SETTING, seed);
+    assert!(run.open(false).is_ok());
+    let before = run.disk.operations();
+    run.perform(&Op::End { after, ending });
+    for op in script() {
+        run.perform(&op);
+    }
+    let operations = run.disk.operations() - before;
+    run.finish();
+    operations
+}
+
+fn ending(cut: Option<Survival>) -> Ending {
+    Ending { cut, flip: None, attempts: Vec::new() }
+}
+
+const ENDINGS: [Option<Survival>; 6] = [
+    None,
+    Some(Survival::Nothing),
+    Some(Survival::Everything),
+    Some(Survival::InOrder),
+    Some(Survival::Any),
+    Some(Survival::Any),
+];
+
+#[test]
+fn at_each_operation_of_a_script() {
+    let operations = run(u64::MAX / 2, 1, ending(None));
+    assert!(operations > 40, "the script has become short: {operations}");
+    for after in 1..=operations {
+        for (seed, cut) in (after * 10..).zip(ENDINGS) {
+            run(after, seed, ending(cut));
+        }
+    }
+}
+
+#[test]
+fn at_each_operation_of_an_opening() {
+    // An opening of what the script leaves has about a dozen; one more is one too many.
+    for n in 1..16 {
+        for (seed, cut) in (n * 10..).zip(ENDINGS) {
+            let attempt = match cut {
+                None => Attempt::Killed(n),
+                Some(survival) => Attempt::Cut(n, survival),
+            };
+            for first in [None, Some(Survival::Any)] {
+                let attempts = vec![attempt, Attempt::Killed(n / 2 + 1)];
+                run(60, seed, Ending { cut: first, flip: None, attempts });
+            }
+        }
+    }
+}
