@@ -57,7 +57,7 @@ xflags::xflags! {
         /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
         /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
         cmd bench {
-            /// What to measure: wire, or all (default all).
+            /// What to measure: wire, wal, or all (default all). For wal, 12 GB in TMPDIR.
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String
