@@ -23,6 +23,8 @@ mod suite;
 #[cfg(feature = "bench")]
 mod usage;
 #[cfg(feature = "bench")]
+mod wal;
+#[cfg(feature = "bench")]
 mod wire;
 
 use anyhow::Result;
