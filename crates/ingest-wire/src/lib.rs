@@ -30,7 +30,9 @@ pub use ingest_entry::{Entry, EntryRef, TagId, TagName};
 pub use net::{KEEPALIVE, keep_alive};
 pub use proto::*;
 #[cfg(feature = "tokio")]
-pub use server::{Acceptor, Confirmer, NumberTags, ServerError, Session, SessionEvent};
+pub use server::{
+    AcceptCounts, AcceptLimits, Acceptor, Confirmer, NumberTags, ServerError, Session, SessionEvent,
+};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsOptions, server_config};
 

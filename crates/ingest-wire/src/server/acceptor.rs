@@ -1,12 +1,14 @@
 //! Who is let in, and how tags get their numbers.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ingest_entry::{TagId, TagName};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::ServerError;
+use super::gate::{AcceptCounts, AcceptLimits, Gate};
 use super::session::Session;
 use crate::net;
 use crate::proto::{Secret, ServerConfig, ServerMachine};
@@ -27,7 +29,7 @@ impl<F: FnMut(&TagName) -> Option<TagId> + Send> NumberTags for F {
     }
 }
 
-/// Lets clients in that know a secret.
+/// Lets clients in that know a secret, within [`AcceptLimits`] that its clones share.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,18 +37,23 @@ impl<F: FnMut(&TagName) -> Option<TagId> + Send> NumberTags for F {
 ///
 /// let acceptor = Acceptor::new(Secret::new("open sesame"));
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:4023").await?;
-/// let (stream, _) = listener.accept().await?;
-/// ingest_wire::keep_alive(&stream)?;
-/// let numbers = |name: &TagName| (name.as_str() == "syslog").then_some(TagId(1));
-/// let mut session = acceptor.accept(stream, numbers).await?;
-/// while let Some(batch) = session.next_batch().await? {
-///     for entry in &batch {
-///         // store it
-///     }
-///     let receipt = batch.receipt();
-///     session.confirm(receipt);
+/// loop {
+///     let (stream, peer) = listener.accept().await?;
+///     ingest_wire::keep_alive(&stream)?;
+///     let acceptor = acceptor.clone();
+///     tokio::spawn(async move {
+///         let numbers = |name: &TagName| (name.as_str() == "syslog").then_some(TagId(1));
+///         let mut session = acceptor.accept_from(peer.ip(), stream, numbers).await?;
+///         while let Some(batch) = session.next_batch().await? {
+///             for entry in &batch {
+///                 // store it
+///             }
+///             let receipt = batch.receipt();
+///             session.confirm(receipt);
+///         }
+///         Ok::<_, ingest_wire::ServerError>(())
+///     });
 /// }
-/// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
@@ -54,6 +61,7 @@ pub struct Acceptor {
     secrets: Arc<[Secret]>,
     config: ServerConfig,
     iterations: (u16, u16),
+    gate: Arc<Gate>,
 }
 
 impl Acceptor {
@@ -64,7 +72,22 @@ impl Acceptor {
             secrets: Arc::new([secret]),
             config: ServerConfig::default(),
             iterations: (10_000, 19_999),
+            gate: Gate::new(AcceptLimits::default()),
         }
+    }
+
+    /// What clients may cost that have not authenticated, and how many may. Clones made after this
+    /// count together, apart from those made before.
+    #[must_use]
+    pub fn limits(mut self, limits: AcceptLimits) -> Self {
+        self.gate = Gate::new(limits);
+        self
+    }
+
+    /// Numbers of this acceptor and its clones.
+    #[must_use]
+    pub fn counts(&self) -> AcceptCounts {
+        self.gate.counts()
     }
 
     /// Lets in who knows this secret, too: for replacing one. Each costs a wrong guess more time.
@@ -94,8 +117,11 @@ impl Acceptor {
     /// wrap it before. Over TCP, [`keep_alive`](crate::keep_alive) finds out when a client that
     /// says nothing is gone.
     ///
+    /// Where there are addresses, [`Acceptor::accept_from`] is better: of clients without one, the
+    /// wrong responses of some make all others wait, if not for long.
+    ///
     /// # Errors
-    /// [`ServerError`]; a client that was refused has been told.
+    /// [`ServerError`]; a client that was refused for its secret or its tags has been told.
     ///
     /// # Cancel safety
     /// Dropping the future closes the stream; no entry was taken.
@@ -104,6 +130,41 @@ impl Acceptor {
         T: AsyncRead + AsyncWrite + Unpin + Send,
         N: NumberTags,
     {
+        self.take(None, stream, tags).await
+    }
+
+    /// The same for a client whose address is known: wrong responses from one address make the
+    /// next ones from there wait, and no others.
+    ///
+    /// # Errors
+    /// As [`Acceptor::accept`], and [`ServerError::Suspect`].
+    ///
+    /// # Cancel safety
+    /// As [`Acceptor::accept`].
+    pub async fn accept_from<T, N>(
+        &self,
+        peer: IpAddr,
+        stream: T,
+        tags: N,
+    ) -> Result<Session<T, N>, ServerError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+        N: NumberTags,
+    {
+        self.take(Some(peer), stream, tags).await
+    }
+
+    async fn take<T, N>(
+        &self,
+        peer: Option<IpAddr>,
+        stream: T,
+        tags: N,
+    ) -> Result<Session<T, N>, ServerError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+        N: NumberTags,
+    {
+        let place = self.gate.enter(peer)?;
         let mut random = [0; 34];
         getrandom::fill(&mut random).map_err(|_| ServerError::Random)?;
         let [r0, r1, rand @ ..] = random;
@@ -112,7 +173,7 @@ impl Acceptor {
         let more = u32::from(u16::from_le_bytes([r0, r1])) % span;
         let iterate = from.saturating_add(more as u16);
         let machine = ServerMachine::new(self.config.clone(), rand, iterate, net::now());
-        let mut session = Session::new(machine, stream, tags);
+        let mut session = Session::new(machine, stream, tags, place);
         session.handshake(&self.secrets).await?;
         Ok(session)
     }

@@ -17,6 +17,16 @@ pub enum ServerError {
     /// The client does not know the secret.
     #[error("the client does not know the secret")]
     Unauthenticated,
+    /// Too many clients have not authenticated; this one was refused, or said nothing for so long
+    /// that it gave way. See [`AcceptLimits`](super::AcceptLimits).
+    #[error("too many clients have not authenticated")]
+    Crowded,
+    /// Too many clients are in. See [`AcceptLimits`](super::AcceptLimits).
+    #[error("too many clients are connected")]
+    Full,
+    /// The client's address has given too many wrong responses, and is not heard for a while.
+    #[error("the client's address has failed too often")]
+    Suspect,
     /// No randomness is to be had for a challenge.
     #[error("the system gives no random bytes")]
     Random,

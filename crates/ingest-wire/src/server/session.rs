@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::acceptor::NumberTags;
 use super::error::ServerError;
+use super::gate::Place;
 use crate::net::{self, Turn};
 use crate::proto::{
     AuthResponse, Batch, Identity, Receipt, Secret, ServerCounts, ServerEvent, ServerMachine,
@@ -71,6 +72,7 @@ enum Asked {
 
 /// One client's connection, behind its authentication.
 pub struct Session<T, N> {
+    place: Place,
     machine: ServerMachine,
     stream: T,
     dirty: bool,
@@ -96,8 +98,9 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
     N: NumberTags,
 {
-    pub(super) fn new(machine: ServerMachine, stream: T, tags: N) -> Self {
+    pub(super) fn new(machine: ServerMachine, stream: T, tags: N, place: Place) -> Self {
         Self {
+            place,
             machine,
             stream,
             dirty: false,
@@ -112,37 +115,69 @@ where
 
     /// Everything up to the client's last word of the handshake.
     pub(super) async fn handshake(&mut self, secrets: &Arc<[Secret]>) -> Result<(), ServerError> {
+        let give_way = self.place.give_way();
+        let mut silent = true;
         while !self.machine.is_hot() {
             if let Some(Asked::Response(response)) = &self.asked {
-                let (response, secrets) = (response.clone(), secrets.clone());
-                let challenge = *self.machine.challenge();
-                let check = move || {
-                    let proves = |secret: &Secret| response.proves(secret, &challenge);
-                    secrets.iter().any(proves).then_some(response.tenant)
-                };
-                let checked = tokio::task::spawn_blocking(check).await;
-                self.asked = None;
-                match checked.map_err(std::io::Error::other)? {
-                    Some(tenant) => {
-                        self.tenant = tenant;
-                        self.machine.authenticated()?;
-                    }
-                    None => {
-                        self.machine.refuse("authentication failed")?;
-                        self.write_out().await?;
-                        return Err(ServerError::Unauthenticated);
-                    }
-                }
+                let response = response.clone();
+                silent = false;
+                self.check(response, secrets.clone()).await?;
             }
             match self.advance().await? {
                 Some(Step::End) => {
                     return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
                 }
                 _ if self.asked.is_some() || self.machine.is_hot() => {}
+                _ if silent => tokio::select! {
+                    turned = self.turn() => turned?,
+                    () = give_way.notified() => return Err(ServerError::Crowded),
+                },
                 _ => self.turn().await?,
             }
         }
         Ok(())
+    }
+
+    /// Checks a response when its turn has come, and lets the client in or tells it that it is not.
+    async fn check(
+        &mut self,
+        response: AuthResponse,
+        secrets: Arc<[Secret]>,
+    ) -> Result<(), ServerError> {
+        let patience = self.machine.deadline().map_or(Duration::ZERO, |at| at - net::now());
+        let turn = match tokio::time::timeout(patience, self.place.turn(patience)).await {
+            Ok(turn) => turn?,
+            Err(_) => {
+                self.machine.on_deadline(net::now())?;
+                return Err(ServerError::Crowded);
+            }
+        };
+        let challenge = *self.machine.challenge();
+        let check = move || {
+            let began = net::now();
+            let proves = |secret: &Secret| response.proves(secret, &challenge);
+            let tenant = secrets.iter().any(proves).then_some(response.tenant);
+            if tenant.is_none() {
+                turn.rest(net::now().duration_since(began));
+            }
+            drop(turn);
+            tenant
+        };
+        let checked = tokio::task::spawn_blocking(check).await;
+        self.asked = None;
+        match checked.map_err(std::io::Error::other)? {
+            Some(tenant) => {
+                self.place.admit()?;
+                self.tenant = tenant;
+                Ok(self.machine.authenticated()?)
+            }
+            None => {
+                self.place.fail();
+                self.machine.refuse("authentication failed")?;
+                self.write_out().await?;
+                Err(ServerError::Unauthenticated)
+            }
+        }
     }
 
     /// The next event, or `None` when the client has closed the connection. What was confirmed is
