@@ -50,6 +50,11 @@ impl Side {
         serde_json::from_str(&line).with_context(|| format!("{} said {line:?}", self.name))
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its last words, behind which it ends well.
     pub(crate) fn finish(mut self) -> Result<Spent> {
         let spent = self.hear()?;

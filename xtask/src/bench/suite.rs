@@ -13,7 +13,7 @@ use crate::flags::Bench;
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 1] = [("wire", wire::cases)];
+const SUITES: [(&str, Cases); 2] = [("wire", wire::cases), ("attack", wire::attack::cases)];
 
 /// How often each case runs: fewer are for trying things, and say so.
 const RUNS: u32 = 5;
@@ -81,6 +81,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::SERVER => wire::server(),
         wire::SENDER => wire::sender(serde_json::from_str(args)?),
         wire::SINK => wire::sink(),
+        wire::attack::SERVER => wire::attack::server(serde_json::from_str(args)?),
+        wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         _ => bail!("no side is called {name:?}"),
     }

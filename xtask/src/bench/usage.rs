@@ -56,8 +56,17 @@ fn cpu() -> f64 {
 
 /// The peak of a process's resident memory.
 pub(crate) fn peak_rss_mib(pid: &str) -> Result<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+/// A process's resident memory now.
+pub(crate) fn rss_mib(pid: u32) -> Result<f64> {
+    memory_mib(&pid.to_string(), "VmRSS:")
+}
+
+fn memory_mib(pid: &str, what: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
     Ok(kib.context("the system does not say how much memory was used")? / 1024.0)
 }

@@ -4,6 +4,7 @@
 //! Entries have 256 bytes of data. Beside them stands the same stream of frames one way: written by
 //! a thread into a plain socket, read and thrown away, nothing acknowledged.
 
+pub(crate) mod attack;
 mod client;
 mod codec;
 mod oneway;
