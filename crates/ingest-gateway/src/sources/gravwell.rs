@@ -255,7 +255,7 @@ impl Client {
         let acceptor = self.acceptor.clone();
         let mut stopping = self.cx.stopping.clone();
         let accepted = tokio::select! {
-            accepted = acceptor.accept(stream, self.numbers.clone()) => accepted,
+            accepted = acceptor.accept_from(self.peer, stream, self.numbers.clone()) => accepted,
             _ = stopping.wait_for(|stop| *stop) => return,
         };
         let mut session = match accepted {

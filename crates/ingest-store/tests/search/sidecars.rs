@@ -67,9 +67,12 @@ fn befall(path: &Path, all: &[(PathBuf, Vec<u8>)], sound: &[u8], fate: &Fate) {
     fs::write(path, bytes).unwrap();
 }
 
-/// The indexed log of the model, one for all cases, and its sidecars as they should be.
-fn indexed() -> &'static Mutex<(tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>)> {
-    static ONE: OnceLock<Mutex<(tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>)>> = OnceLock::new();
+/// A log, and its sidecars as they should be.
+type Indexed = (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>);
+
+/// The indexed log of the model, one for all cases.
+fn indexed() -> &'static Mutex<Indexed> {
+    static ONE: OnceLock<Mutex<Indexed>> = OnceLock::new();
     ONE.get_or_init(|| {
         let (_, all) = fixture().variants.iter().find(|(name, _)| *name == "all").unwrap();
         let dir = copy(all.path());

@@ -33,7 +33,7 @@ pub(crate) fn run(orders: Orders) -> Result<()> {
 async fn attack(Orders { to, attack }: Orders) -> Result<()> {
     let count = match attack {
         Attack::SlowLoris | Attack::Silent => HANDSHAKES,
-        Attack::Deaf | Attack::Lengths | Attack::Secrets | Attack::SecretsNear => SOME,
+        Attack::Deaf | Attack::Lengths | Attack::Secrets => SOME,
         Attack::Idle => IDLE,
     };
     let door = Arc::new(Semaphore::new(AT_ONCE));
@@ -49,7 +49,7 @@ async fn attack(Orders { to, attack }: Orders) -> Result<()> {
                 if let (Attack::Idle, Err(error)) = (attack, &ended) {
                     eprintln!("an idle connection ended: {error:#}");
                 }
-                if !matches!(attack, Attack::Secrets | Attack::SecretsNear) {
+                if attack != Attack::Secrets {
                     sleep(PAUSE).await;
                 }
             }
@@ -75,9 +75,7 @@ async fn one(
     ready: &mut Ready,
 ) -> Result<()> {
     let socket = TcpSocket::new_v4()?;
-    if attack != Attack::SecretsNear {
-        socket.bind((FAR, 0).into())?;
-    }
+    socket.bind((FAR, 0).into())?;
     let mut stream = socket.connect(to).await?;
     let mut is_ready = || ready.take().map(|ready| ready.send(()));
     match attack {
@@ -91,7 +89,7 @@ async fn one(
         Attack::Silent => {
             is_ready();
         }
-        Attack::Secrets | Attack::SecretsNear => {
+        Attack::Secrets => {
             let mut challenge = [0; Challenge::LEN];
             let asked = stream.read_exact(&mut challenge).await;
             is_ready();

@@ -2,7 +2,8 @@
 //!
 //! Server, attackers and the good client are processes of their own. The server is the accept loop
 //! of the crate's documentation with its default limits. Attackers come from another address than
-//! the good client, but for the case that says so, and are all set before the client starts.
+//! the good client (one who guesses secrets shuts its own address out), and are all set before the
+//! client starts.
 
 mod attacker;
 mod server;
@@ -52,8 +53,6 @@ enum Attack {
     Lengths,
     /// Wrong secrets, one after the other.
     Secrets,
-    /// The same from the good client's address.
-    SecretsNear,
     /// Clients that are in and do nothing.
     Idle,
 }
@@ -87,7 +86,6 @@ pub(crate) fn cases() -> Vec<Case> {
         case("attack/deaf", Some(Attack::Deaf), &[QUIET]),
         case("attack/lengths", Some(Attack::Lengths), &[QUIET]),
         case("attack/secrets", Some(Attack::Secrets), &[QUIET]),
-        case("attack/secrets-near", Some(Attack::SecretsNear), &[QUIET]),
         case(QUIET_CHEAP, None, &[]),
         case("attack/idle-5000", Some(Attack::Idle), &[QUIET_CHEAP]),
     ]
