@@ -69,10 +69,8 @@ mod tests {
         account.settle(15..17, Settled::Lost("damaged"));
         account.absent_since = Some(5);
         let kept = KeptOutput::read(&account.to_cursor("out", true));
-        assert_eq!(
-            (kept.start, kept.low, kept.settled_above.as_slice()),
-            (10, 13, [(15..17)].as_slice())
-        );
+        assert_eq!((kept.start, kept.low), (10, 13));
+        assert_eq!(kept.settled_above.iter().cloned().flatten().collect::<Vec<_>>(), [15, 16]);
         assert_eq!((kept.confirmed, kept.filtered, kept.lost["damaged"]), (2, 1, 2));
         assert_eq!((kept.absent_since, kept.released), (Some(5), true));
         let again = KeptOutput::read(&KeptOutput::begin("out", 4, 3));
