@@ -7,7 +7,9 @@
 //! | choose whose rules apply | [`Options`], [`Dialect`], [`Compat`], [`Echo`], [`Limits`] |
 //! | hold a client's metadata and answer its commands | [`Session`], [`Step`], [`Metadata`] |
 //! | take requests | [`Ingestor`], [`Request`], [`Ack`], [`Outcome`], [`Failure`], [`Registry`] |
+//! | answer HTTP requests | [`http`] |
 //! | run requests through ingestors, and write reports | [`Flight`], [`Decided`] |
+//! | serve web sockets and HTTP with tokio (feature `server`) | `Server`, `ServerConfig` |
 //!
 //! The core has no sockets, clocks or threads: messages and the present time go in; replies,
 //! requests and reports come out.
@@ -27,8 +29,12 @@ mod registry;
 mod reply;
 mod report;
 mod request;
+#[cfg(feature = "server")]
+mod server;
 mod session;
 mod status;
+#[cfg(feature = "server")]
+mod ws;
 
 pub use ack::{Ack, Validation};
 pub use command::{Command, NotAMessage, has_line_terminator};
@@ -40,4 +46,6 @@ pub use metadata::Metadata;
 pub use options::{Compat, Dialect, Echo, Options};
 pub use registry::{MAX_INGESTORS, MAX_NAME, RegisterError, Registered, Registry};
 pub use request::{Id, Request};
+#[cfg(feature = "server")]
+pub use server::{Access, Server, ServerConfig, ServerStats, Token};
 pub use session::{Session, SessionError, Step};

@@ -76,6 +76,24 @@ impl Answer {
         Self::text(401, "Unauthorized", "A bearer token is required.")
     }
 
+    /// The header is more than a session may hold.
+    #[must_use]
+    pub fn header_too_large() -> Self {
+        Self::text(431, "Request Header Fields Too Large", "Too much metadata in the header.")
+    }
+
+    /// The body did not come in time.
+    #[must_use]
+    pub fn too_slow() -> Self {
+        Self::text(408, "Request Timeout", "The request did not come in time.")
+    }
+
+    /// The web socket's version is not 13.
+    #[must_use]
+    pub fn upgrade_required() -> Self {
+        Self::text(426, "Upgrade Required", "The version of web sockets is 13.")
+    }
+
     /// The request cannot be understood.
     #[must_use]
     pub fn bad_request(body: &str) -> Self {

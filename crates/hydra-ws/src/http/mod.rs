@@ -6,6 +6,8 @@ mod listing;
 mod route;
 
 pub use answer::Answer;
+#[cfg(feature = "server")]
+pub(crate) use ingest::bad_ack;
 pub use ingest::{HttpIngest, begin};
 pub use listing::list;
 pub use route::{Route, route};
