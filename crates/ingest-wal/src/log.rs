@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, Tally};
 use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
 use crate::error::{OpenError, Refused};
 use crate::fs::FileSystem;
+use crate::hold;
 use crate::keeper::{self, Keeper};
 use crate::missing::MissingTable;
 use crate::opening;
@@ -231,9 +232,11 @@ impl Log {
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self, OpenError> {
         let fs = Arc::clone(&options.file_system);
-        make_dir(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
-        let space = fs.space(dir).map_err(OpenError::io("cannot measure", dir))?;
+        // Limits that cannot work are told before anything is made.
+        let ground = hold::ground(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
+        let space = fs.space(&ground).map_err(OpenError::io("cannot measure", dir))?;
         let limits = Limits::resolve(&options, dir, space)?;
+        make_dir(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
         let plan = opening::plan(&*fs, dir, (&limits, options.keep_all), &*lock_file, &*catalog)?;
         let (chores, chores_inbox) = unbounded();
