@@ -301,7 +301,7 @@ impl Recoverer<'_> {
                     missing.know(&seal.missing);
                 }
                 // An older snapshot, or none, does not know what a later epoch began with.
-                if segment.name.epoch > snapshot.epoch {
+                if segment.name.epoch > snapshot.epoch || segment.name.first >= snapshot.next {
                     missing.know(&self.announced(segment)?);
                 }
                 Known {
