@@ -118,6 +118,7 @@ fn read(
             Some(Item::Missing(missing)) => {
                 let how = match missing.cause {
                     MissingCause::Damaged => Settled::Lost("damaged"),
+                    MissingCause::Dropped => Settled::Lost("dropped"),
                     _ => Settled::Nothing,
                 };
                 gap = Some((at..missing.range.end.min(range.end), how));

@@ -97,6 +97,20 @@ impl Source {
         self.writer.done(ticket)
     }
 
+    /// Whether something of a batch was dropped because the log was full: with
+    /// `on_full = drop-newest` that is one way in which [`Source::durable`] passes it.
+    #[must_use]
+    pub fn was_dropped(&self, ticket: &Ticket) -> bool {
+        self.writer.was_dropped(ticket)
+    }
+
+    /// Entries of this source that the log dropped, in this run, because it was full when they
+    /// arrived.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.writer.dropped_of(self.number)
+    }
+
     /// Everything below is durable.
     #[must_use]
     pub fn durable_end(&self) -> Lsn {
@@ -130,7 +144,8 @@ pub struct Batch<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "what was handed over is not durable yet"]
 pub struct Sent {
-    /// The last record; `None` when there was no entry. What it says holds for all before it.
+    /// From the first record to the last; `None` when there was no entry. When it is done, all of
+    /// them are; when one of them was dropped, it fails.
     pub ticket: Option<Ticket>,
     /// Entries handed over.
     pub entries: u64,
@@ -187,7 +202,8 @@ impl Batch<'_> {
         match appended {
             Ok(ticket) => {
                 self.accepted += u64::from(count);
-                self.last = Some(ticket);
+                let first = self.last.as_ref().map_or(ticket.first, |before| before.first);
+                self.last = Some(Ticket { first, ..ticket });
                 Ok(())
             }
             Err(error) => {
