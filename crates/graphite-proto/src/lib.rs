@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | decode a byte stream (TCP, unix sockets, files) | [`LineDecoder`] |
 //! | decode one datagram | [`decode_datagram`] |
+//! | decode pickles, write them | [`pickle`] |
 //! | choose whose rules apply, and the limits | [`Options`], [`Profile`], [`PathRule`] |
 //! | look at what came out | [`Event`], [`MetricRef`], [`Metric`], [`Rejected`], [`RejectReason`] |
 //! | take a tagged name apart, or normalise it | [`tags`] |
@@ -17,23 +18,29 @@
 
 mod canonical;
 mod decoder;
+mod frames;
 mod line;
 mod metric;
 mod number;
 mod options;
+pub mod pickle;
 mod reason;
 mod sanitise;
+mod sending;
 pub mod tags;
 mod time;
+mod typed;
 
 #[cfg(feature = "listener")]
 mod listener;
 
 pub use decoder::{LineDecoder, decode_datagram};
+pub use frames::{FrameDecoder, FrameError};
 #[cfg(feature = "listener")]
 pub use listener::{Connection, Datagrams, MAX_DATAGRAM};
 pub use metric::{Metric, MetricRef};
 pub use options::{Infinite, Options, PathRule, Profile};
 pub use reason::{Event, MAX_REJECTED_LINE, RejectReason, Rejected};
 pub use sanitise::{SANITISE_ALLOWED, sanitise, sanitise_with};
+pub use sending::Unsendable;
 pub use time::Timestamp;

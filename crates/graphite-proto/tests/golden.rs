@@ -5,6 +5,8 @@
 //! that is not there is printed as absent.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "golden/framed.rs"]
+mod framed;
 #[path = "golden/plaintext.rs"]
 mod plaintext;
 #[path = "golden/sha256.rs"]
@@ -14,13 +16,27 @@ mod tagged;
 #[path = "golden/vectors.rs"]
 mod vectors;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use vectors::{Report, Row};
 
 /// A format: its file, and what checks one row of it.
 type Format = (&'static str, fn(&Row, &mut Report));
 
-const FORMATS: [Format; 2] =
-    [("plaintext.jsonl", plaintext::check), ("tagged_names.jsonl", tagged::check)];
+const FORMATS: [Format; 4] = [
+    ("plaintext.jsonl", plaintext::check),
+    ("tagged_names.jsonl", tagged::check),
+    ("pickle.jsonl", framed::pickle),
+    ("pickle_hostile.jsonl", framed::hostile),
+];
+
+/// The memory that is in use.
+#[global_allocator]
+static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
+/// What hostile frames cost at most.
+static SLOWEST_MICROSECONDS: AtomicU64 = AtomicU64::new(0);
+static MOST_BYTES: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn vectors_of_the_real_programs() {
@@ -46,6 +62,9 @@ fn vectors_of_the_real_programs() {
         assert!(report.checks > 0, "{file}: no row has a column to check");
         failures.extend(report.failures.into_iter().map(|failure| format!("{file} {failure}")));
     }
+    let (slowest, most) = (&SLOWEST_MICROSECONDS, &MOST_BYTES);
+    let (slowest, most) = (slowest.load(Ordering::Relaxed), most.load(Ordering::Relaxed));
+    println!("a hostile frame took {slowest} µs and {most} bytes at most");
     assert!(present > 0, "{} holds none of the formats", folder.display());
     for failure in failures.iter().take(30) {
         println!("{failure}");
