@@ -1,5 +1,7 @@
 //! Frames with their length before them: pickle and protobuf over streams (`graphite.md` 4.1, 5.1).
 
+use crate::{Event, RejectReason, Rejected};
+
 /// Bytes of the length before each frame.
 const HEADER: usize = 4;
 
@@ -119,6 +121,35 @@ impl FrameDecoder {
         (!carry.is_empty()).then_some((offset, carry))
     }
 
+    /// As [`push`](Self::push), for a format that is read frame by frame: a frame that is refused,
+    /// and a length that is too large, become events.
+    pub(crate) fn push_events<S: FnMut(Event<'_>)>(
+        &mut self,
+        input: &[u8],
+        sink: &mut S,
+        mut read: impl FnMut(&[u8], u64, &mut S) -> Result<(), RejectReason>,
+    ) -> Result<(), FrameError> {
+        let failed = self.failed.is_some();
+        let result = self.push(input, &mut |frame, offset| {
+            if let Err(reason) = read(frame, offset, sink) {
+                sink(Event::Rejected(Rejected::new(reason, frame, offset)));
+            }
+        });
+        if result.is_err() && !failed {
+            let reason = RejectReason::FrameTooLong;
+            sink(Event::Rejected(Rejected::new(reason, &[], self.offset)));
+        }
+        result
+    }
+
+    /// As [`finish`](Self::finish), with an event for a frame that was cut off.
+    pub(crate) fn finish_events(&mut self, sink: &mut impl FnMut(Event<'_>)) {
+        if let Some((offset, frame)) = self.finish() {
+            let content = frame.get(HEADER..).unwrap_or_default();
+            sink(Event::Rejected(Rejected::new(RejectReason::Unterminated, content, offset)));
+        }
+    }
+
     /// Bytes held of a frame whose end has not come.
     #[must_use]
     pub fn buffered(&self) -> usize {
@@ -129,11 +160,6 @@ impl FrameDecoder {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
-    }
-
-    /// Whether the stream cannot be read on.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.is_some()
     }
 
     fn checked(&mut self, announced: u32) -> Result<usize, FrameError> {

@@ -39,6 +39,13 @@ pub(crate) struct Scratch {
     lossy: String,
 }
 
+impl Scratch {
+    /// Room for the readable form of a path.
+    pub(crate) fn lossy(&mut self) -> &mut String {
+        &mut self.lossy
+    }
+}
+
 /// Reads a point as the profile's program does, and gives it to `accept`.
 pub(crate) fn point<R>(
     path: Path<'_>,

@@ -7,6 +7,8 @@
 
 #[path = "golden/framed.rs"]
 mod framed;
+#[path = "golden/placement.rs"]
+mod placement;
 #[path = "golden/plaintext.rs"]
 mod plaintext;
 #[path = "golden/sha256.rs"]
@@ -21,14 +23,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vectors::{Report, Row};
 
 /// A format: its file, and what checks one row of it.
-type Format = (&'static str, fn(&Row, &mut Report));
+type Format = (&'static str, Check);
 
-const FORMATS: [Format; 4] = [
-    ("plaintext.jsonl", plaintext::check),
-    ("tagged_names.jsonl", tagged::check),
-    ("pickle.jsonl", framed::pickle),
-    ("pickle_hostile.jsonl", framed::hostile),
-];
+type Check = Box<dyn FnMut(&Row, &mut Report)>;
+
+fn formats() -> [Format; 6] {
+    let mut clusters = placement::Clusters::default();
+    [
+        ("plaintext.jsonl", Box::new(plaintext::check)),
+        ("tagged_names.jsonl", Box::new(tagged::check)),
+        ("pickle.jsonl", Box::new(framed::pickle)),
+        ("pickle_hostile.jsonl", Box::new(framed::hostile)),
+        ("protobuf.jsonl", Box::new(framed::protobuf)),
+        ("hash_placement.jsonl", Box::new(move |row, report| clusters.check(row, report))),
+    ]
+}
 
 /// The memory that is in use.
 #[global_allocator]
@@ -43,7 +52,7 @@ fn vectors_of_the_real_programs() {
     let folder = vectors::folder();
     let mut present = 0;
     let mut failures = Vec::new();
-    for (file, check) in FORMATS {
+    for (file, mut check) in formats() {
         let Some(rows) = vectors::read(&folder.join(file)) else {
             println!("{file}: absent");
             continue;

@@ -19,7 +19,7 @@
 //! Everything that fetches or runs code, builds objects, or is out of band, even where the result
 //! would be thrown away; dictionaries and sets; what is nested, shared or large beyond the
 //! [`Limits`]. Such a frame costs itself: no point of it comes out, one
-//! [`Rejected`] does, and the next frame is read. A good frame with a bad point
+//! [`Rejected`](crate::Rejected) does, and the next frame is read. A good frame with a bad point
 //! loses that point alone. Only a length beyond [`Limits::max_frame`] ends a stream.
 //!
 //! Memory is bounded by the bytes that came: a pickle makes the decoder hold at most some 50 times
@@ -45,7 +45,7 @@ pub use limits::Limits;
 pub use points::PickleReader;
 
 use crate::frames::{FrameDecoder, FrameError};
-use crate::{Event, Options, RejectReason, Rejected, Timestamp};
+use crate::{Event, Options, RejectReason, Timestamp};
 
 /// Why a pickle was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +130,7 @@ impl PickleDecoder {
     /// timestamp of −1 stands for.
     ///
     /// # Errors
-    /// [`FrameError`] once a frame is too long, after a [`Rejected`] that says the same; then
+    /// [`FrameError`] once a frame is too long, after a [`Rejected`](crate::Rejected) that says the same; then
     /// always, and nothing more is taken. The connection is to be closed.
     pub fn push(
         &mut self,
@@ -138,27 +138,17 @@ impl PickleDecoder {
         now: Timestamp,
         sink: &mut impl FnMut(Event<'_>),
     ) -> Result<(), FrameError> {
-        let failed = self.frames.has_failed();
         let Self { frames, reader } = self;
-        let result = frames.push(input, &mut |frame, offset| {
-            if let Err(error) = reader.read_at(frame, offset.wrapping_add(4), now, sink) {
-                sink(Event::Rejected(Rejected::new(error.reason, frame, offset)));
-            }
-        });
-        if result.is_err() && !failed {
-            let offset = frames.offset();
-            sink(Event::Rejected(Rejected::new(RejectReason::FrameTooLong, &[], offset)));
-        }
-        result
+        frames.push_events(input, sink, |frame, offset, sink| {
+            let read = reader.read_at(frame, offset.wrapping_add(4), now, sink);
+            read.map_err(|error| error.reason)
+        })
     }
 
     /// The stream has ended. A frame that it cut off is refused as
     /// [`RejectReason::Unterminated`]. The decoder is then at the start of a new stream.
     pub fn finish(&mut self, sink: &mut impl FnMut(Event<'_>)) {
-        if let Some((offset, frame)) = self.frames.finish() {
-            let content = frame.get(4..).unwrap_or_default();
-            sink(Event::Rejected(Rejected::new(RejectReason::Unterminated, content, offset)));
-        }
+        self.frames.finish_events(sink);
     }
 
     /// Bytes held of a frame whose end has not come: at most [`Limits::max_frame`] and four.

@@ -1,11 +1,12 @@
-//! `pickle.jsonl` and `pickle_hostile.jsonl`: streams of frames, and the points that each program
+//! `pickle.jsonl`, `pickle_hostile.jsonl` and `protobuf.jsonl`: streams of frames, and the points that each program
 //! read from them.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use graphite_proto::pickle::{Limits, PickleDecoder};
-use graphite_proto::{Event, Metric, Options, Profile, RejectReason};
+use graphite_proto::protobuf::ProtobufDecoder;
+use graphite_proto::{Event, FrameError, Metric, Options, Profile, RejectReason};
 use serde_json::Value;
 
 use crate::plaintext::{Kept, NOW, is_held, keep, metrics, reasons, same_point};
@@ -20,19 +21,62 @@ const COLUMNS: [(&str, Profile, usize); 3] = [
     ("relay_ng", RELAY, 500_000_000),
 ];
 
+/// A decoder of either format.
+enum Decoder {
+    Pickle(Box<PickleDecoder>),
+    Protobuf(Box<ProtobufDecoder>),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    Pickle,
+    Protobuf,
+}
+use Format::{Pickle, Protobuf};
+
+impl Decoder {
+    fn new(format: Format, profile: Profile, max_frame: usize) -> Self {
+        let options = Options::new(profile);
+        let mut limits = Limits::default();
+        limits.max_frame = max_frame;
+        match format {
+            Pickle => Self::Pickle(Box::new(PickleDecoder::new(options, limits))),
+            Protobuf => Self::Protobuf(Box::new(ProtobufDecoder::new(options, max_frame))),
+        }
+    }
+
+    fn push(
+        &mut self,
+        input: &[u8],
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<usize, FrameError> {
+        match self {
+            Self::Pickle(decoder) => decoder.push(input, NOW, sink).map(|()| decoder.buffered()),
+            Self::Protobuf(decoder) => decoder.push(input, sink).map(|()| decoder.buffered()),
+        }
+    }
+
+    fn finish(&mut self, sink: &mut impl FnMut(Event<'_>)) {
+        match self {
+            Self::Pickle(decoder) => decoder.finish(sink),
+            Self::Protobuf(decoder) => decoder.finish(sink),
+        }
+    }
+}
+
 /// All that a stream gives. Nothing comes behind what ends it.
-fn decode(profile: Profile, max_frame: usize, pieces: &[&[u8]]) -> Vec<Kept> {
-    let mut limits = Limits::default();
-    limits.max_frame = max_frame;
-    let mut decoder = PickleDecoder::new(Options::new(profile), limits);
+fn decode(format: Format, profile: Profile, max_frame: usize, pieces: &[&[u8]]) -> Vec<Kept> {
+    let mut decoder = Decoder::new(format, profile, max_frame);
     let mut kept = Vec::new();
     let mut sink = |event: Event<'_>| kept.push(keep(event));
     for piece in pieces {
-        if decoder.push(piece, NOW, &mut sink).is_err() {
-            assert_eq!(decoder.buffered(), 0);
-            return kept;
+        match decoder.push(piece, &mut sink) {
+            Ok(buffered) => assert!(buffered <= max_frame + 4),
+            Err(error) => {
+                assert!(!error.can_continue());
+                return kept;
+            }
         }
-        assert!(decoder.buffered() <= max_frame + 4);
     }
     decoder.finish(&mut sink);
     kept
@@ -48,23 +92,56 @@ fn stream_of(row: &Row) -> Vec<u8> {
 pub(crate) fn pickle(row: &Row, report: &mut Report) {
     let stream = stream_of(row);
     for (column, profile, max_frame) in COLUMNS {
-        report.check(row, "invariants", invariants(&stream, profile, max_frame));
+        report.check(row, "invariants", invariants(Pickle, &stream, profile, max_frame));
         match row.get(column) {
             Some(theirs) => {
-                let events = decode(profile, max_frame, &[&stream]);
+                let events = decode(Pickle, profile, max_frame, &[&stream]);
                 report.check(row, column, peer(&events, profile, theirs, &stream));
             }
             None => report.count(column, "absent"),
         }
     }
-    report.check(row, "invariants", invariants(&stream, Profile::Default, 1 << 20));
+    report.check(row, "invariants", invariants(Pickle, &stream, Profile::Default, 1 << 20));
     match EXPECTATIONS.get(&stream) {
         Some(expected) => {
-            let ours = texts(&decode(Profile::Default, 1 << 20, &[&stream]));
+            let ours = texts(&decode(Pickle, Profile::Default, 1 << 20, &[&stream]));
             report.check(row, "own expectations", same("events", &ours, expected));
         }
         None => report.count("own expectations", "none for this input"),
     }
+}
+
+pub(crate) fn protobuf(row: &Row, report: &mut Report) {
+    let stream = stream_of(row);
+    for (column, profile, max_frame) in COLUMNS {
+        report.check(row, "invariants", invariants(Protobuf, &stream, profile, max_frame));
+        let Some(theirs) = row.get(column) else {
+            // carbon-relay-ng does not speak it.
+            if profile != RELAY {
+                report.count(column, "absent");
+            }
+            continue;
+        };
+        let events = decode(Protobuf, profile, max_frame, &[&stream]);
+        report.check(row, column, peer(&events, profile, theirs, &stream));
+    }
+    report.check(row, "invariants", invariants(Protobuf, &stream, Profile::Default, 1 << 20));
+    report.check(row, "default profile", default_protobuf(row, &stream));
+}
+
+/// The default profile reads what carbon reads, but for paths that it refuses (graphite.md 3.6).
+fn default_protobuf(row: &Row, stream: &[u8]) -> Result<(), String> {
+    let ours = decode(Protobuf, Profile::Default, 1 << 20, &[stream]);
+    let carbon = decode(Protobuf, Profile::Carbon, 1 << 20, &[stream]);
+    let bad = |reason: &RejectReason| {
+        matches!(
+            reason,
+            RejectReason::BadPath | RejectReason::ControlCharacter | RejectReason::PathTooLong
+        )
+    };
+    let refused = reasons(&ours).iter().filter(|reason| bad(reason)).count();
+    let note = row.get("note").map(ToString::to_string).unwrap_or_default();
+    same(&note, &(metrics(&ours).len() + refused), &metrics(&carbon).len())
 }
 
 /// The program's points are ours.
@@ -166,18 +243,26 @@ fn texts(events: &[Kept]) -> Vec<String> {
 }
 
 /// What holds for every profile and any stream.
-fn invariants(stream: &[u8], profile: Profile, max_frame: usize) -> Result<(), String> {
-    let whole = decode(profile, max_frame, &[stream]);
+fn invariants(
+    format: Format,
+    stream: &[u8],
+    profile: Profile,
+    max_frame: usize,
+) -> Result<(), String> {
+    let whole = decode(format, profile, max_frame, &[stream]);
     let step = if stream.len() > 64 << 10 { 4096 } else { 1 };
     let pieces: Vec<&[u8]> = stream.chunks(step).collect();
-    same("in small pieces", &decode(profile, max_frame, &pieces), &whole)?;
+    same("in small pieces", &decode(format, profile, max_frame, &pieces), &whole)?;
     let (head, tail) = stream.split_at(stream.len() / 2);
-    same("in halves", &decode(profile, max_frame, &[head, tail]), &whole)?;
+    same("in halves", &decode(format, profile, max_frame, &[head, tail]), &whole)?;
 
-    let neighbour = b"\0\0\0\x15]U\x0egood.neighbourK\x01K\x02\x86\x86a.".to_vec();
-    let neighbour =
-        [&[0, 0, 0, u8::try_from(neighbour.len() - 4).unwrap()], &neighbour[4..]].concat();
-    let good = decode(profile, max_frame, &[&neighbour]);
+    let frame: &[u8] = match format {
+        Pickle => b"]U\x0egood.neighbourK\x01K\x02\x86\x86a.",
+        Protobuf => b"\x0a\x1d\x0a\x0egood.neighbour\x12\x0b\x08\x01\x11\0\0\0\0\0\0\0\x40",
+    };
+    let neighbour = [&[0, 0, 0, u8::try_from(frame.len()).unwrap()], frame].concat();
+    let good = decode(format, profile, max_frame, &[&neighbour]);
+    same("good neighbours", &metrics(&good).len(), &1)?;
     let ends = whole.iter().any(|event| match event {
         Kept::Rejected(reason, ..) => {
             !reason.can_continue() || *reason == RejectReason::Unterminated
@@ -196,7 +281,7 @@ fn invariants(stream: &[u8], profile: Profile, max_frame: usize) -> Result<(), S
         between.extend_from_slice(&neighbour);
         expected.extend(good);
     }
-    same("between good neighbours", &decode(profile, max_frame, &[&between]), &expected)
+    same("between good neighbours", &decode(format, profile, max_frame, &[&between]), &expected)
 }
 
 /// What this crate's reasons are called in the vectors.
@@ -246,7 +331,7 @@ const REASONS: &[(RejectReason, &[&str])] = &[
 pub(crate) fn hostile(row: &Row, report: &mut Report) {
     let stream = stream_of(row);
     for profile in [Profile::Default, Profile::Carbon, Profile::GoCarbon, RELAY] {
-        report.check(row, "invariants", invariants(&stream, profile, 64 << 20));
+        report.check(row, "invariants", invariants(Pickle, &stream, profile, 64 << 20));
         for max_frame in [1 << 20, 64 << 20] {
             let result = refused(row, &stream, profile, max_frame);
             report.check(row, &format!("refused below {max_frame}"), result);
