@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | `entry` | `entry` | `ingest-entry` | on |
 //! | `graphite` | `graphite` | `graphite-proto` | on |
+//! | `hydra` | `hydra` | `hydra-ws` | off |
 //! | `wal` | `wal` | `ingest-wal` | off |
 //! | `store` | `store` | `ingest-store` | off |
 //! | `mux` | `mux` | `ingest-mux` | off |
@@ -17,6 +18,7 @@
 //! | to do this | take |
 //! |---|---|
 //! | read Graphite lines from any bytes, and say why one is refused | `graphite::LineDecoder` |
+//! | take payloads over Hydra's web sockets and HTTP, with ingestors of your own | `hydra::Session`, `hydra::Ingestor` |
 //! | make, read or check entries, tags, enumerated values | `entry::Entry`, `entry::EntryRef`, `entry::TagName` |
 //! | know that bytes are on disk before you say so; a queue that survives a kill | `wal::Log` |
 //! | bound memory before anything is encoded, fairly | `wal::Permits` |
@@ -27,11 +29,13 @@
 //! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
 //! | run it as a program | the binary `ingestry` of `ingest-gateway` |
 //!
-//! They stack: `entry`, `wal` and `graphite` know none of the others; `wire` stands on `entry`;
+//! They stack: `entry`, `wal`, `graphite` and `hydra` know none of the others; `wire` stands on `entry`;
 //! `store` and `mux` stand on `entry` and `wal`; `gateway` stands on all but `wire`, as yet. Taking one never brings a crate above it.
 
 #[cfg(feature = "graphite")]
 pub use graphite_proto as graphite;
+#[cfg(feature = "hydra")]
+pub use hydra_ws as hydra;
 #[cfg(feature = "entry")]
 pub use ingest_entry as entry;
 #[cfg(feature = "gateway")]
