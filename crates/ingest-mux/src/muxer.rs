@@ -30,6 +30,8 @@ use crate::status::{CloseReport, OutputStatus, Refusals, Status};
 use crate::sync::lock;
 use crate::{feeder, lag, link};
 
+/// What a sender may have in flight between it and the disk.
+const SENDER_BUDGET: u64 = 8 << 20;
 /// A close takes no shorter deadline.
 const SHORTEST_CLOSE: Duration = Duration::from_millis(100);
 /// An output that left the configuration holds nothing back after this long.
@@ -239,13 +241,14 @@ impl Muxer {
         Ok(Source::new(writer, number, budget, Arc::clone(&self.common)))
     }
 
-    /// A front for programs that have entries at hand, under this name, with half of the log's
-    /// memory as its budget.
+    /// A front for programs that have entries at hand, under this name. Its budget is 8 MiB, a few
+    /// of the log's groups, or half of the log's memory, where that is less.
     ///
     /// # Errors
     /// [`DefineError`].
     pub fn sender(&self, name: &str) -> Result<Sender, DefineError> {
-        let source = self.source(name, self.log.writer().limits().memory / 2)?;
+        let budget = (self.log.writer().limits().memory / 2).min(SENDER_BUDGET);
+        let source = self.source(name, budget)?;
         Ok(Sender::new(source, self.delivery.clone(), self.tags(), self.refusals.clone()))
     }
 
