@@ -206,6 +206,12 @@ impl Writer {
         &self.shared.permits
     }
 
+    /// Has everything synced that was handed over so far, whatever its level. Does not wait for
+    /// that.
+    pub fn sync(&self) {
+        let _ = lock(&self.intake).sender.send(Message::Sync);
+    }
+
     /// Tells the log that consumers have moved on: their state is kept soon.
     pub fn look(&self) {
         let _ = self.shared.chores.try_send(Chore::Look);
@@ -405,7 +411,7 @@ impl Log {
 
     /// Syncs everything written so far, whatever its level.
     pub fn sync(&self) {
-        let _ = lock(&self.writer.intake).sender.send(Message::Sync);
+        self.writer.sync();
     }
 
     /// A moment of the log.
