@@ -578,7 +578,9 @@ impl Recoverer<'_> {
                 Some(scan) => scan.lsns.gaps_in(&(segment.name.first..end)),
                 // Its own gaps are found by whoever reads it. But behind the last one lies what
                 // something else speaks of: a segment that is gone, what was passed over, or both.
-                None if next.is_none() && segment.next < end => vec![segment.next..end],
+                None if next.is_none() && segment.next < end => {
+                    std::iter::once(segment.next..end).collect()
+                }
                 None => continue,
             };
             for gap in gaps {

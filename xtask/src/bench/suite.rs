@@ -13,8 +13,12 @@ use crate::flags::Bench;
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 3] =
-    [("wire", wire::cases), ("wal", wal::cases), ("attack", wire::attack::cases)];
+const SUITES: [(&str, Cases); 4] = [
+    ("wire", wire::cases),
+    ("wal", wal::cases),
+    ("big", wal::big::cases),
+    ("attack", wire::attack::cases),
+];
 
 /// How often each case runs: fewer are for trying things, and say so.
 const RUNS: u32 = 5;
@@ -88,6 +92,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),
         wal::RAW => wal::raw(serde_json::from_str(args)?),
+        wal::big::FILL => wal::big::filler(serde_json::from_str(args)?),
+        wal::big::READ => wal::big::reader(serde_json::from_str(args)?),
         wal::LONE_LOG => wal::lone_log(serde_json::from_str(args)?),
         wal::LONE_BARE => wal::lone_bare(serde_json::from_str(args)?),
         _ => bail!("no side is called {name:?}"),
