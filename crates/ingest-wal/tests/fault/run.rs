@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ingest_wal::{
-    Catalog, Entries, Health, Item, Level, Log, Lsn, Options, Reader, Refused, SegmentName, Tally,
-    Ticket,
+    Catalog, Entries, Health, Item, Level, Log, Lsn, OnFull, Options, Reader, Refused, SegmentName,
+    Tally, Ticket,
 };
 use proptest::sample::Index;
 
@@ -103,6 +103,8 @@ pub(crate) struct Setting {
     pub(crate) marks: bool,
     /// Readers see files rather than memory.
     pub(crate) no_tail: bool,
+    /// What happens when the log is full.
+    pub(crate) on_full: OnFull,
 }
 
 impl Setting {
@@ -116,6 +118,7 @@ impl Setting {
         options.os_sync = Duration::from_secs(3_600);
         options.snapshot_every = Duration::from_secs(3_600);
         options.lock_wait = Duration::ZERO;
+        options.on_full = self.on_full;
         options
     }
 }
@@ -157,7 +160,9 @@ impl Drop for Run {
 
 impl Run {
     pub(crate) fn new(setting: Setting, seed: u64) -> Self {
-        Self::on(Disk::new(seed), setting, Model::default())
+        let mut model = Model::default();
+        model.drops_oldest = setting.on_full == OnFull::DropOldest;
+        Self::on(Disk::new(seed), setting, model)
     }
 
     /// Goes on with a disk of which something is known.
@@ -256,7 +261,11 @@ impl Run {
             }
             if self.log().writer().health() == Health::Full {
                 self.down()?;
-                return Ok(Outcome::Full);
+                if self.setting.on_full == OnFull::Block {
+                    return Ok(Outcome::Full);
+                }
+                // It helps itself, but for what the disk keeps secret.
+                self.disk.faults(|faults| faults.room = None);
             }
             assert!(Instant::now() < deadline, "stuck: {:?}", self.log().status());
             std::thread::yield_now();
@@ -308,9 +317,15 @@ impl Run {
     fn acknowledge(&mut self, end: Lsn) {
         // What was in flight before this opening is another matter.
         let from = self.log().recovery().next;
-        self.model.acknowledge(from, end);
-        let names = std::mem::take(&mut self.model.unsure);
-        self.model.names.extend(names);
+        let writer = self.log().writer();
+        let level = Level::Disk;
+        let dropped = |first: Lsn| writer.was_dropped(&Ticket { first, end: first + 1, level });
+        self.model.acknowledge(from, end, dropped);
+        // A name is durable when a record behind it is.
+        if end == from || !dropped(end - 1) {
+            let names = std::mem::take(&mut self.model.unsure);
+            self.model.names.extend(names);
+        }
     }
 
     fn submit(&mut self, count: u16, len: usize, level: Level) -> Result<Option<Ticket>, Down> {
