@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
 use crate::tidy::metadata::Metadata;
-use crate::{tidy, util};
+use crate::{codegen, tidy, util};
 
 /// The bugs that can be planted in the log: `cargo xtask crash` has to see each.
 const PLANTS: [&str; 5] =
@@ -24,6 +24,7 @@ struct Step {
 #[derive(Debug, PartialEq, Eq)]
 enum Work {
     Cargo { args: Vec<String>, env: Option<(&'static str, &'static str)> },
+    Codegen,
     Tidy,
 }
 
@@ -43,6 +44,7 @@ impl Step {
     fn command(&self) -> String {
         match &self.work {
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Codegen => "cargo xtask codegen --check".to_owned(),
             Work::Cargo { args, env: None } => format!("cargo {}", args.join(" ")),
             Work::Cargo { args, env: Some((key, value)) } => {
                 format!("{key}='{value}' cargo {}", args.join(" "))
@@ -80,6 +82,7 @@ pub(crate) fn run(quick: bool) -> Result<bool> {
 fn execute(shell: &Shell, step: &Step) -> Result<bool> {
     match &step.work {
         Work::Tidy => tidy::run(),
+        Work::Codegen => codegen::run(true),
         Work::Cargo { args, env } => {
             let mut command = cmd!(shell, "cargo {args...}").quiet().ignore_status();
             if let Some((key, value)) = env {
@@ -107,6 +110,7 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
             "clippy --locked --workspace --all-targets --all-features -- -D warnings",
         ));
     }
+    steps.push(Step { name: "codegen".to_owned(), work: Work::Codegen });
     steps.push(Step { name: "tidy".to_owned(), work: Work::Tidy });
     steps.push(Step::cargo("test", "test --workspace"));
     if !quick {
@@ -181,6 +185,7 @@ mod tests {
             "cargo fmt --all -- --check",
             "cargo clippy --locked --workspace --all-targets -- -D warnings",
             "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
+            "cargo xtask codegen --check",
             "cargo xtask tidy",
             "cargo test --workspace",
             "cargo test --locked --package xtask --all-features bench::",

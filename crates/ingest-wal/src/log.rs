@@ -195,6 +195,12 @@ impl Writer {
         &self.shared.permits
     }
 
+    /// Has everything synced that was handed over so far, whatever its level. Does not wait for
+    /// that.
+    pub fn sync(&self) {
+        self.intake.pass(Message::Sync);
+    }
+
     /// Tells the log that consumers have moved on: their state is kept soon.
     pub fn look(&self) {
         let _ = self.shared.chores.try_send(Chore::Look);
@@ -393,7 +399,7 @@ impl Log {
 
     /// Syncs everything written so far, whatever its level.
     pub fn sync(&self) {
-        self.writer.intake.pass(Message::Sync);
+        self.writer.sync();
     }
 
     /// A moment of the log.

@@ -122,7 +122,8 @@ fn forget(dir: &Path) -> Result<u64> {
 
 fn options() -> Options {
     let mut options = Options::default();
-    options.max_bytes = Some(VOLUME + 4 * GIB);
+    // What the slow output is behind is far from what it may be.
+    options.max_bytes = Some(2 * VOLUME);
     options.min_free = Some(0);
     options
 }
@@ -209,7 +210,8 @@ impl Sender {
 pub(crate) fn filler(job: Job) -> Result<()> {
     runtime()?.block_on(async {
         let fast = Reading::new(Duration::ZERO);
-        let muxer = Muxer::builder(&job.dir)
+        let muxer = Muxer::builder()
+            .dir(&job.dir)
             .log(options())
             .output(Output::new("fast").link(fast))
             .start()?;
@@ -243,7 +245,8 @@ pub(crate) fn reader(job: Job) -> Result<()> {
     let started = Instant::now();
     let muxer = {
         let _entered = runtime.enter();
-        Muxer::builder(&job.dir)
+        Muxer::builder()
+            .dir(&job.dir)
             .log(options())
             .output(Output::new(format!("slow-{}", job.run)).from(From::Oldest).link(slow.clone()))
             .output(Output::new("fast").link(fast.clone()))
