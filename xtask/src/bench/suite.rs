@@ -16,8 +16,8 @@ type Cases = fn() -> Vec<Case>;
 const SUITES: [(&str, Cases); 5] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
-    ("mux", mux::cases),
     ("big", wal::big::cases),
+    ("mux", mux::cases),
     ("attack", wire::attack::cases),
 ];
 

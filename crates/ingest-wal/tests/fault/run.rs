@@ -261,11 +261,7 @@ impl Run {
             }
             if self.log().writer().health() == Health::Full {
                 self.down()?;
-                if self.setting.on_full == OnFull::Block {
-                    return Ok(Outcome::Full);
-                }
-                // It helps itself, but for what the disk keeps secret.
-                self.disk.faults(|faults| faults.room = None);
+                return Ok(Outcome::Full);
             }
             assert!(Instant::now() < deadline, "stuck: {:?}", self.log().status());
             std::thread::yield_now();
@@ -286,14 +282,21 @@ impl Run {
                 Outcome::Refused(error) => {
                     assert!(Instant::now() < deadline, "never settled: {error}");
                 }
-                Outcome::Full => self.relieve()?,
+                Outcome::Full => {
+                    assert!(Instant::now() < deadline, "stuck: {:?}", self.log().status());
+                    self.relieve()?;
+                }
             }
         }
     }
 
-    /// Makes room: on the disk, and by moving the consumer on.
+    /// Makes room: on the disk, and by moving the consumer on, if the log does not help itself.
     fn relieve(&mut self) -> Done {
         self.disk.faults(|faults| faults.room = None);
+        if self.setting.on_full != OnFull::Block {
+            std::thread::yield_now();
+            return Ok(());
+        }
         let end = self.log().writer().synced_end();
         let mut reader = self.log().reader(self.model.low);
         while reader.position() < end {
@@ -375,11 +378,15 @@ impl Run {
             last = self.submit(count, len, level)?.or(last);
         }
         let Some(ticket) = last else { return Ok(()) };
+        let deadline = Instant::now() + PATIENCE;
         loop {
             match self.wait(self.log().writer().done(&ticket))? {
                 Outcome::Reached => break,
                 Outcome::Refused(_) => return Ok(()),
-                Outcome::Full => self.relieve()?,
+                Outcome::Full => {
+                    assert!(Instant::now() < deadline, "stuck: {:?}", self.log().status());
+                    self.relieve()?;
+                }
             }
         }
         if level == Level::Disk {
