@@ -91,7 +91,7 @@ xflags::xflags! {
         /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
         /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
         cmd bench {
-            /// What to measure: wire, wal (12 GB in TMPDIR), attack (a server under attack), or all
+            /// What to measure: wire, wal (12 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory), or all
             /// (default all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.

@@ -6,15 +6,19 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{report, rounds, usage, wal, wire};
+use super::{graphite, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 3] =
-    [("wire", wire::cases), ("wal", wal::cases), ("attack", wire::attack::cases)];
+const SUITES: [(&str, Cases); 4] = [
+    ("wire", wire::cases),
+    ("wal", wal::cases),
+    ("attack", wire::attack::cases),
+    ("graphite", graphite::cases),
+];
 
 /// How often each case runs: fewer are for trying things, and say so.
 const RUNS: u32 = 5;
@@ -86,6 +90,7 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
+        graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),
         wal::RAW => wal::raw(serde_json::from_str(args)?),
         wal::LONE_LOG => wal::lone_log(serde_json::from_str(args)?),
