@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
 use crate::tidy::metadata::Metadata;
-use crate::{tidy, util};
+use crate::{codegen, tidy, util};
 
 /// One gate: a cargo command, or the checks of this very program.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ struct Step {
 #[derive(Debug, PartialEq, Eq)]
 enum Work {
     Cargo { args: Vec<String>, env: Option<(&'static str, &'static str)> },
+    Codegen,
     Tidy,
 }
 
@@ -39,6 +40,7 @@ impl Step {
     fn command(&self) -> String {
         match &self.work {
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Codegen => "cargo xtask codegen --check".to_owned(),
             Work::Cargo { args, env: None } => format!("cargo {}", args.join(" ")),
             Work::Cargo { args, env: Some((key, value)) } => {
                 format!("{key}='{value}' cargo {}", args.join(" "))
@@ -76,6 +78,7 @@ pub(crate) fn run(quick: bool) -> Result<bool> {
 fn execute(shell: &Shell, step: &Step) -> Result<bool> {
     match &step.work {
         Work::Tidy => tidy::run(),
+        Work::Codegen => codegen::run(true),
         Work::Cargo { args, env } => {
             let mut command = cmd!(shell, "cargo {args...}").quiet().ignore_status();
             if let Some((key, value)) = env {
@@ -103,6 +106,7 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
             "clippy --locked --workspace --all-targets --all-features -- -D warnings",
         ));
     }
+    steps.push(Step { name: "codegen".to_owned(), work: Work::Codegen });
     steps.push(Step { name: "tidy".to_owned(), work: Work::Tidy });
     steps.push(Step::cargo("test", "test --workspace"));
     if !quick {
@@ -170,6 +174,7 @@ mod tests {
             "cargo fmt --all -- --check",
             "cargo clippy --locked --workspace --all-targets -- -D warnings",
             "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
+            "cargo xtask codegen --check",
             "cargo xtask tidy",
             "cargo test --workspace",
             "cargo test --locked --package xtask --all-features bench::",

@@ -212,6 +212,7 @@ impl Gateway {
                     .unwrap_or(4 << 10),
                 stopping: stopping.clone(),
             };
+            cx.counters.follow(cx.source.clone());
             counters.push(Arc::clone(&cx.counters));
             addresses.insert(source.name.clone(), bound);
             let service = match (&source.kind, listener) {
@@ -329,7 +330,7 @@ async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
 ) -> Result<Muxer, GatewayError> {
-    let mut builder = Muxer::builder(&config.log.dir).log(log_options(&config.log));
+    let mut builder = Muxer::builder().dir(&config.log.dir).log(log_options(&config.log));
     let mut names = Vec::new();
     for destination in &config.destinations {
         let name = &destination.name;

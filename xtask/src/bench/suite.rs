@@ -6,16 +6,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{graphite, report, rounds, usage, wal, wire};
+use super::{graphite, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 4] = [
+const SUITES: [(&str, Cases); 5] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
+    ("mux", mux::cases),
     ("attack", wire::attack::cases),
     ("graphite", graphite::cases),
 ];
@@ -91,6 +92,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
+        mux::SENDER => mux::sender(serde_json::from_str(args)?),
+        mux::SINK => mux::sink(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),
         wal::RAW => wal::raw(serde_json::from_str(args)?),
         wal::LONE_LOG => wal::lone_log(serde_json::from_str(args)?),

@@ -24,7 +24,7 @@ fn points(tagged: bool) -> impl Iterator<Item = Point> {
         let path = if tagged {
             format!("servers.cpu.user;host=web{host:03};cpu={cpu:02}")
         } else {
-            format!("servers.web{host:03}.cpu.cpu-{cpu:02}.user.percent")
+            format!("servers.web{host:04}.cpu.cpu-{cpu:02}.user.percent")
         };
         // Whole hundredths, never a whole number, so that all texts have the same length.
         let value = (1000 + n % 8000) as f64 + 0.25;
