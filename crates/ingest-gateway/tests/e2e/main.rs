@@ -11,6 +11,7 @@ mod gravwell_source;
 mod limits;
 mod main_job;
 mod no_false_end;
+mod service_manager;
 mod stop_and_restart;
 mod support;
 mod vectors;
