@@ -212,6 +212,7 @@ impl Gateway {
                     .unwrap_or(4 << 10),
                 stopping: stopping.clone(),
             };
+            cx.counters.follow(cx.source.clone());
             counters.push(Arc::clone(&cx.counters));
             addresses.insert(source.name.clone(), bound);
             let service = match (&source.kind, listener) {

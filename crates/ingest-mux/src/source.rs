@@ -125,7 +125,6 @@ impl Source {
             data: 0,
             tally: Tally::new(),
             run: None,
-            first: None,
             last: None,
             accepted: 0,
             refused: None,
@@ -140,6 +139,20 @@ impl Source {
     /// Waits until a batch counts as done, by its level.
     pub fn done(&self, ticket: &Ticket) -> Reached {
         self.writer.done(ticket)
+    }
+
+    /// Whether something of a batch was dropped because the log was full: with
+    /// `on_full = drop-newest` that is one way in which [`Source::durable`] passes it.
+    #[must_use]
+    pub fn was_dropped(&self, ticket: &Ticket) -> bool {
+        self.writer.was_dropped(ticket)
+    }
+
+    /// Entries of this source that the log dropped, in this run, because it was full when they
+    /// arrived.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.writer.dropped_of(self.number)
     }
 
     /// Everything below is durable.
@@ -169,7 +182,6 @@ pub struct Batch<'a> {
     count: u16,
     /// Bytes of the entries' data.
     data: u64,
-    first: Option<Lsn>,
     tally: Tally,
     /// Entries of one tag that are not in the tally yet.
     run: Option<(u16, u64)>,
@@ -182,10 +194,9 @@ pub struct Batch<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "what was handed over is not durable yet"]
 pub struct Sent {
-    /// The last record; `None` when there was no entry. What it says holds for all before it.
+    /// From the first record to the last; `None` when there was no entry. When it is done, all of
+    /// them are; when one of them was dropped, it fails.
     pub ticket: Option<Ticket>,
-    /// LSN of the first entry.
-    pub first: Option<Lsn>,
     /// Entries handed over.
     pub entries: u64,
     /// Why the others, if there were more, were not: the log refused.
@@ -273,8 +284,8 @@ impl Batch<'_> {
                 self.accepted += u64::from(count);
                 let data = std::mem::take(&mut self.data);
                 self.source.common.about.count(u64::from(count), data);
-                self.first.get_or_insert(ticket.first);
-                self.last = Some(ticket);
+                let first = self.last.as_ref().map_or(ticket.first, |before| before.first);
+                self.last = Some(Ticket { first, ..ticket });
                 Ok(())
             }
             Err(error) => {
@@ -289,11 +300,6 @@ impl Batch<'_> {
     pub fn finish(mut self) -> Sent {
         // A refusal is kept in the batch.
         let _ = self.hand_over();
-        Sent {
-            ticket: self.last.take(),
-            first: self.first,
-            entries: self.accepted,
-            refused: self.refused.take(),
-        }
+        Sent { ticket: self.last.take(), entries: self.accepted, refused: self.refused.take() }
     }
 }

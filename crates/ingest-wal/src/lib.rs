@@ -86,7 +86,7 @@ pub use inspect::{
 };
 pub use log::{Entries, Level, Log, Ticket, Writer};
 pub use offline::{Directory, OfflineSegment, RecordRef, Records, SegmentFile};
-pub use options::{Limits, Options};
+pub use options::{Limits, OnFull, Options};
 pub use permits::{Acquire, Permit, Permits};
 pub use plant::Plant;
 pub use progress::Reached;

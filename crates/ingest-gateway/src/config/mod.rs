@@ -16,7 +16,7 @@
 //! | `log.max_bytes` | size, at least 1 MiB | the lesser of 10 GiB and a quarter of the file system |
 //! | `log.durability` | `memory`, `os`, `disk` | `disk` |
 //! | `log.min_free` | size | the lesser of 1 GiB and 5 % of the file system |
-//! | `log.on_full` | `block` | `block` |
+//! | `log.on_full` | `block` | `block`, `drop-newest`, `drop-oldest` |
 //! | `log.memory` | size, at least 1 MiB | 64 MiB |
 //! | `log.keep.bytes` | size, at most `log.max_bytes` | `log.max_bytes` |
 //! | `log.keep.age` | time, or `off` | `off` |

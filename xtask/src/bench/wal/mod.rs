@@ -131,7 +131,7 @@ fn written(
         let job = Job { dir: dir.path().to_owned(), data, phase, volume: VOLUME };
         let mut side = Side::start(LOG, &job)?;
         let written: Vec<u32> = side.hear()?;
-        let spent = side.finish()?;
+        let spent: Spent = side.finish()?;
         let bytes: u64 = written.iter().map(|&chunk| u64::from(chunk)).sum();
         ensure!(bytes >= VOLUME, "only {bytes} bytes were written");
         let (count, entries) = (written.len(), spent.count as f64);
@@ -194,7 +194,7 @@ fn lone() -> Vec<Case> {
             let job = (dir.path(), context.time.as_secs_f64());
             let mut side = Side::start(side, &job)?;
             let median: f64 = side.hear()?;
-            let spent = side.finish()?;
+            let spent: Spent = side.finish()?;
             Ok(Sample {
                 value: median,
                 cpu: [("log", spent.cpu_per_million())].into(),
