@@ -175,7 +175,7 @@ mod tests {
             assert!(parse(&line).is_err(), "{wrong}");
         }
         let error = parse(&["crash", "--plant", "weeds"]).unwrap_err().to_string();
-        assert!(error.contains("drop-tail, none"), "{error}");
+        assert!(error.contains("skip-resend, none"), "{error}");
     }
 
     #[test]
