@@ -28,7 +28,7 @@ impl Destination for Print {
             leases.connected();
             while let Some(lease) = leases.next().await {
                 for (id, entry) in lease.entries() {
-                    let tag = leases.tag_name(&entry);
+                    let tag = leases.tag_name(entry.tag);
                     let tag = tag.as_ref().map_or("?", |tag| tag.as_str());
                     let data = String::from_utf8_lossy(entry.data);
                     let printed = writeln!(io::stdout(), "{} {tag} {data}", id.lsn);

@@ -41,7 +41,7 @@ impl Destination for Printer {
             while let Some(lease) = leases.next().await {
                 let mut text = String::new();
                 for (id, entry) in lease.entries() {
-                    let tag = leases.tag_name(&entry);
+                    let tag = leases.tag_name(entry.tag);
                     let tag = tag.as_ref().map_or("?", TagName::as_str);
                     // `id` is the same whenever the entry is sent again: a key for duplicates.
                     let data = String::from_utf8_lossy(entry.data);
@@ -74,7 +74,8 @@ async fn main() -> Result<()> {
     let mut options = Options::default();
     options.max_bytes = Some(64 << 20);
     options.min_free = Some(0);
-    let muxer = Muxer::builder(&dir)
+    let muxer = Muxer::builder()
+        .dir(&dir)
         .log(options)
         .output(Output::new("printer").link(Arc::new(printer)))
         .longest_wait(Duration::from_secs(1))

@@ -10,11 +10,14 @@
 //! | answer HTTP requests | [`http`] |
 //! | run requests through ingestors, and write reports | [`Flight`], [`Decided`] |
 //! | serve web sockets and HTTP with tokio (feature `server`) | `Server`, `ServerConfig` |
+//! | be a client (feature `client`) | `HydraClient` |
 //!
 //! The core has no sockets, clocks or threads: messages and the present time go in; replies,
 //! requests and reports come out.
 
 mod ack;
+#[cfg(feature = "client")]
+mod client;
 mod command;
 mod failure;
 mod flight;
@@ -33,10 +36,14 @@ mod request;
 mod server;
 mod session;
 mod status;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 mod ws;
 
 pub use ack::{Ack, Validation};
+#[cfg(feature = "client")]
+pub use client::{
+    ClientError, ClientOptions, ClientReport, HydraClient, Others, Reply, Target, TargetError,
+};
 pub use command::{Command, NotAMessage, has_line_terminator};
 pub use failure::{Failure, FailureKind};
 pub use flight::{Decided, Flight};

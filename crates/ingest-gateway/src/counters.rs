@@ -2,7 +2,9 @@
 //! refused for exactly one reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use ingest_mux::Source;
 
 use crate::children::Children;
 
@@ -47,6 +49,9 @@ pub struct Totals {
     pub accepted_entries: u64,
     /// Items refused, in the order of the source's reasons.
     pub refused: Vec<u64>,
+    /// Items that the log dropped after it had taken them over, because it was full and
+    /// `log.on_full` is `drop-newest`. They are not among the accepted ones.
+    pub dropped: u64,
 }
 
 impl Totals {
@@ -71,7 +76,8 @@ impl Totals {
     /// Whether every item received is accounted for.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        self.received_items == self.accepted_items + self.refused.iter().sum::<u64>()
+        let refused = self.refused.iter().sum::<u64>();
+        self.received_items == self.accepted_items + refused + self.dropped
     }
 
     fn add(&mut self, other: &Self) {
@@ -79,6 +85,7 @@ impl Totals {
         self.received_items += other.received_items;
         self.accepted_items += other.accepted_items;
         self.accepted_entries += other.accepted_entries;
+        self.dropped += other.dropped;
         for (have, more) in self.refused.iter_mut().zip(&other.refused) {
             *have += more;
         }
@@ -97,6 +104,8 @@ pub struct SourceCounters {
     /// Why items are refused: the names of [`Totals::refused`].
     pub reasons: Vec<&'static str>,
     totals: Mutex<Totals>,
+    /// Where the log says what it dropped.
+    log: OnceLock<Source>,
     /// Connections that are open now.
     pub connections_open: Counter,
     /// Connections accepted.
@@ -123,6 +132,7 @@ impl SourceCounters {
             kind,
             listen,
             totals: Mutex::new(Totals::new(reasons.len())),
+            log: OnceLock::new(),
             reasons,
             connections_open: Counter::default(),
             connections_total: Counter::default(),
@@ -143,10 +153,22 @@ impl SourceCounters {
         self.lock().add(batch);
     }
 
-    /// The totals now.
+    /// From now on what the log drops of this source is not counted as accepted.
+    pub(crate) fn follow(&self, source: Source) {
+        let _ = self.log.set(source);
+    }
+
+    /// The totals now. Each item is one entry, so the log's count of entries is one of items.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.lock().clone()
+        let dropped = self.log.get().map_or(0, Source::dropped);
+        let mut totals = self.lock().clone();
+        // What was handed over a moment ago may be dropped before it is added here.
+        let dropped = dropped.min(totals.accepted_items).min(totals.accepted_entries);
+        totals.accepted_items -= dropped;
+        totals.accepted_entries -= dropped;
+        totals.dropped += dropped;
+        totals
     }
 }
 

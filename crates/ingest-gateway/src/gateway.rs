@@ -21,9 +21,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
-    HydraSource, ListenAddr, Route, SecretError, SecretFrom, ServerTls, SourceKind, TlsFileError,
+    HydraSource, ListenAddr, Route, SecretError, SecretFrom, ServerTls, SourceConfig, SourceKind,
+    TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
+use crate::inherited::Inherited;
 use crate::log_options::log_options;
 use crate::map::graphite::reasons;
 use crate::map::hydra;
@@ -95,9 +97,18 @@ pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Builder {
     config: Config,
     destinations: Vec<(String, SharedDestination)>,
+    inherited: Inherited,
 }
 
 impl Builder {
+    /// Sockets that are bound already: a source, or `admin`, whose name or address one has listens
+    /// there.
+    #[must_use]
+    pub fn inherited(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
+        self
+    }
+
     /// Adds a destination of your own: an output of that name, which gets what the routes of the
     /// configuration send to it, or everything without routes.
     #[must_use]
@@ -158,20 +169,25 @@ impl Gateway {
     /// A gateway with this configuration.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, destinations: Vec::new() }
+        Builder { config, destinations: Vec::new(), inherited: Inherited::default() }
     }
 
     async fn start(builder: Builder) -> Result<Self, GatewayError> {
-        let Builder { config, destinations } = builder;
+        let Builder { config, destinations, mut inherited } = builder;
         // Addresses first: who is refused one has not touched the log.
         let mut listeners = Vec::new();
         for source in &config.sources {
-            listeners.push(Listener::bind(&source.name, source.listen(), &source.kind).await?);
+            listeners.push(Listener::bind(source, &mut inherited).await?);
         }
         let admin = match &config.admin {
-            admin if admin.enabled => Some(bind_tcp("admin", &admin.listen).await?),
+            admin if admin.enabled => Some(bind_tcp("admin", &admin.listen, &mut inherited).await?),
             _ => None,
         };
+        if !inherited.is_empty() {
+            tracing::warn!(
+                "Handed over, and no source listens there: {inherited}. They are closed."
+            );
+        }
         let muxer = open(&config, destinations).await?;
         let stores = config
             .destinations
@@ -215,6 +231,7 @@ impl Gateway {
                     .unwrap_or(4 << 10),
                 stopping: stopping.clone(),
             };
+            cx.counters.follow(cx.source.clone());
             counters.push(Arc::clone(&cx.counters));
             addresses.insert(source.name.clone(), bound);
             let service = match (&source.kind, listener) {
@@ -342,7 +359,7 @@ async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
 ) -> Result<Muxer, GatewayError> {
-    let mut builder = Muxer::builder(&config.log.dir).log(log_options(&config.log));
+    let mut builder = Muxer::builder().dir(&config.log.dir).log(log_options(&config.log));
     let mut names = Vec::new();
     for destination in &config.destinations {
         let name = &destination.name;
@@ -435,25 +452,25 @@ enum Listener {
 }
 
 impl Listener {
-    async fn bind(
-        name: &str,
-        listen: &ListenAddr,
-        kind: &SourceKind,
-    ) -> Result<Self, GatewayError> {
-        match kind {
+    async fn bind(source: &SourceConfig, inherited: &mut Inherited) -> Result<Self, GatewayError> {
+        let (name, listen) = (&source.name, source.listen());
+        match &source.kind {
             SourceKind::Graphite(_) => {
-                let (listener, bound) = bind_tcp(name, listen).await?;
+                let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 // Connections inherit it where the system does that; see `sources::graphite`.
                 let _ = rustix::net::sockopt::set_socket_linger(&listener, Some(Duration::ZERO));
                 Ok(Self::Tcp(listener, bound))
             }
             SourceKind::Gravwell(_) | SourceKind::Hydra(_) => {
-                let (listener, bound) = bind_tcp(name, listen).await?;
+                let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 Ok(Self::Tcp(listener, bound))
             }
             SourceKind::GraphiteUdp(config) => {
                 let failed = |error| bind_error(name, listen, error);
-                let socket = UdpSocket::bind(listen.to_string()).await.map_err(failed)?;
+                let socket = match inherited.take_udp(name, &listen.to_string()) {
+                    Some(socket) => UdpSocket::from_std(socket).map_err(failed)?,
+                    None => UdpSocket::bind(listen.to_string()).await.map_err(failed)?,
+                };
                 let bound = socket.local_addr().map_err(|error| bind_error(name, listen, error))?;
                 let wanted = usize::try_from(config.receive_buffer).unwrap_or(usize::MAX);
                 // As much as the system allows; less is no error.
@@ -473,9 +490,13 @@ impl Listener {
 async fn bind_tcp(
     name: &str,
     listen: &ListenAddr,
+    inherited: &mut Inherited,
 ) -> Result<(TcpListener, SocketAddr), GatewayError> {
     let failed = |error| bind_error(name, listen, error);
-    let listener = TcpListener::bind(listen.to_string()).await.map_err(failed)?;
+    let listener = match inherited.take_tcp(name, &listen.to_string()) {
+        Some(listener) => TcpListener::from_std(listener).map_err(failed)?,
+        None => TcpListener::bind(listen.to_string()).await.map_err(failed)?,
+    };
     let bound = listener.local_addr().map_err(|error| bind_error(name, listen, error))?;
     Ok((listener, bound))
 }

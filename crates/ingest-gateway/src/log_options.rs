@@ -2,7 +2,7 @@
 
 use ingest_wal::Options;
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, OnFull};
 
 /// The options that `[log]` stands for.
 pub(crate) fn log_options(log: &LogConfig) -> Options {
@@ -12,5 +12,10 @@ pub(crate) fn log_options(log: &LogConfig) -> Options {
     options.keep_bytes = log.keep.bytes;
     options.keep_age = log.keep.age;
     options.memory = Some(log.memory);
+    options.on_full = match log.on_full {
+        OnFull::Block => ingest_wal::OnFull::Block,
+        OnFull::DropNewest => ingest_wal::OnFull::DropNewest,
+        OnFull::DropOldest => ingest_wal::OnFull::DropOldest,
+    };
     options
 }

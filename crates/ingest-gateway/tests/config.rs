@@ -166,7 +166,7 @@ fn every_key_arrives() {
     assert_eq!(config.log.max_bytes, Some(2 << 30));
     assert_eq!(config.log.durability, Durability::Os);
     assert_eq!(config.log.min_free, Some(100_000_000));
-    assert_eq!(config.log.on_full, OnFull::Block);
+    assert_eq!(config.log.on_full, OnFull::DropOldest);
     assert_eq!(config.log.memory, 128 << 20);
     assert_eq!(config.log.keep.bytes, Some(3 << 29));
     assert_eq!(config.log.keep.age, Some(Duration::from_secs(36 * 3600)));

@@ -7,26 +7,72 @@ use std::sync::Arc;
 
 use crate::lease::Leases;
 
+/// What kind of trouble a link has, for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// Nobody answers, or the connection broke.
+    Connection,
+    /// The destination does not accept the secret.
+    WrongSecret,
+    /// The destination refuses a tag.
+    TagRefused,
+    /// The destination is too old for what is asked of it.
+    OldServer,
+    /// The destination did not confirm in time.
+    Stalled,
+    /// The destination said that it could not store something.
+    NotStored,
+    /// Something else.
+    Other,
+}
+
+impl Trouble {
+    /// Name for labels and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::WrongSecret => "wrong-secret",
+            Self::TagRefused => "tag-refused",
+            Self::OldServer => "old-server",
+            Self::Stalled => "stalled",
+            Self::NotStored => "not-stored",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Why a link ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct LinkError {
     /// What an operator sees.
     pub message: String,
     /// Trying again will not help until somebody changes something (a wrong secret, a refused
     /// tag): it is still tried, at the longest interval.
     pub lasting: bool,
+    /// What kind of trouble it is.
+    pub trouble: Trouble,
 }
 
 impl LinkError {
     /// An error that passes by itself: a broken connection, a peer that is away.
     pub fn passing(message: impl Into<String>) -> Self {
-        Self { message: message.into(), lasting: false }
+        Self { message: message.into(), lasting: false, trouble: Trouble::Connection }
     }
 
     /// An error that somebody has to mend.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), lasting: true }
+        Self { message: message.into(), lasting: true, trouble: Trouble::Other }
+    }
+
+    /// The same error, of this kind.
+    #[must_use]
+    pub fn of(mut self, trouble: Trouble) -> Self {
+        self.trouble = trouble;
+        self
     }
 }
 

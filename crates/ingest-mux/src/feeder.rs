@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ingest_entry::stored;
 use ingest_wal::{Item, Lsn, MissingCause, Reader, Writer};
 
-use crate::lease::{Chunk, MAX_BYTES, MAX_ENTRIES, READY, Shared};
-use crate::output::{Filter, Settled};
+use crate::lease::MAX_ENTRIES;
+use crate::output::Settled;
+use crate::shared::{Chunk, READY, Shared, State};
 use crate::sync::lock;
 
 /// What the feeder does next.
@@ -21,13 +22,13 @@ enum Step {
 pub(crate) async fn run(shared: Arc<Shared>, mut reader: Reader, writer: Writer) {
     loop {
         let notified = shared.feed.notified();
-        match next_step(&shared, writer.synced_end()) {
+        match next_step(&shared, writer.shown_end()) {
             Step::End => return,
             Step::Wait { at } => {
                 // Either something new is durable, or the output's own state has changed.
                 tokio::select! {
                     () = notified => {}
-                    result = writer.synced(at.saturating_add(1)) => {
+                    result = writer.shown(at.saturating_add(1)) => {
                         if result.is_err() {
                             // Failed or closed: what is durable can still be delivered.
                             notified_or_later(&shared).await;
@@ -66,7 +67,7 @@ async fn notified_or_later(shared: &Shared) {
     }
 }
 
-fn next_step(shared: &Shared, synced_end: Lsn) -> Step {
+fn next_step(shared: &Shared, shown_end: Lsn) -> Step {
     let state = lock(&shared.state);
     if state.closed {
         return Step::End;
@@ -78,8 +79,8 @@ fn next_step(shared: &Shared, synced_end: Lsn) -> Step {
     if let Some(range) = state.again.as_slice().first() {
         return Step::Read { at: range.start, until: range.end, again: true };
     }
-    if state.fed < synced_end {
-        return Step::Read { at: state.fed, until: synced_end, again: false };
+    if state.fed < shown_end {
+        return Step::Read { at: state.fed, until: shown_end, again: false };
     }
     Step::Wait { at: state.fed }
 }
@@ -95,15 +96,16 @@ fn read(
         reader.seek(range.start);
     }
     let mut records = Vec::new();
-    let (mut matching, mut bytes) = (0, 0);
+    let (mut matching, mut meant_bytes, mut bytes) = (0, 0, 0);
+    let most = shared.lease_bytes();
     let mut at = range.start;
     let mut gap = None;
-    while at < range.end && at - range.start < MAX_ENTRIES && bytes < MAX_BYTES {
+    while at < range.end && at - range.start < MAX_ENTRIES && bytes < most {
         match reader.next_item()? {
             None => break,
             Some(Item::Record(record)) => {
                 let end = record.header.end().min(range.end);
-                let meant = count(shared, &record, at..end);
+                let (meant, of_them) = count(shared, &record, at..end);
                 // What the filter passes over ends a chunk only in front, so that a rare tag
                 // holds nothing back.
                 if meant == 0 && records.is_empty() {
@@ -111,6 +113,7 @@ fn read(
                     return Ok(());
                 }
                 matching += meant;
+                meant_bytes += of_them;
                 bytes += record.body.len();
                 at = end;
                 records.push(record);
@@ -118,6 +121,7 @@ fn read(
             Some(Item::Missing(missing)) => {
                 let how = match missing.cause {
                     MissingCause::Damaged => Settled::Lost("damaged"),
+                    MissingCause::Dropped => Settled::Lost("dropped"),
                     _ => Settled::Nothing,
                 };
                 gap = Some((at..missing.range.end.min(range.end), how));
@@ -133,7 +137,7 @@ fn read(
         }
     }
     if !records.is_empty() {
-        let chunk = Chunk { range: range.start..at, records, matching, again };
+        let chunk = Chunk { range: range.start..at, records, matching, bytes: meant_bytes, again };
         offer(shared, chunk);
     }
     if let Some((gap, how)) = gap {
@@ -142,16 +146,21 @@ fn read(
     Ok(())
 }
 
-fn count(shared: &Shared, record: &ingest_wal::Record, within: Range<Lsn>) -> u64 {
-    if shared.filter == Filter::All {
-        return within.end.saturating_sub(within.start);
+/// How many entries of a record are meant, and their bytes.
+fn count(shared: &Shared, record: &ingest_wal::Record, within: Range<Lsn>) -> (u64, u64) {
+    let whole = within == (record.header.first..record.header.end());
+    if shared.matcher.takes_all() && whole {
+        return (within.end.saturating_sub(within.start), record.body.len() as u64);
     }
+    let mut memo = shared.matcher.memo();
     let entries = stored::entries(&record.body).flatten().zip(record.header.first..);
-    entries.filter(|(entry, lsn)| within.contains(lsn) && shared.matches(entry)).count() as u64
+    entries
+        .filter(|(entry, lsn)| within.contains(lsn) && memo.takes(entry.tag))
+        .fold((0, 0), |(count, bytes), (entry, _)| (count + 1, bytes + entry.stored_len() as u64))
 }
 
 /// The range is read: it no longer waits to be.
-fn taken(state: &mut crate::lease::State, range: &Range<Lsn>, again: bool) {
+fn taken(state: &mut State, range: &Range<Lsn>, again: bool) {
     if again {
         state.again.remove(range);
     } else {
@@ -174,7 +183,7 @@ fn offer(shared: &Shared, chunk: Chunk) {
         state.oldest_arrival = state.oldest_arrival.or(arrival);
         state.ready.push_back(chunk);
     }
-    shared.ready.notify_one();
+    shared.ready.notify_waiters();
 }
 
 fn settle(shared: &Shared, range: Range<Lsn>, how: Settled<'_>, again: bool) {
@@ -186,6 +195,10 @@ fn settle(shared: &Shared, range: Range<Lsn>, how: Settled<'_>, again: bool) {
     if let Settled::Lost(reason) = how {
         let entries = range.end.saturating_sub(range.start);
         tracing::error!(output = %shared.name, entries, reason, "Entries are lost to an output.");
+        state.lose(range, reason);
+    } else {
+        state.account.settle(range, how);
     }
-    state.account.settle(range, how);
+    drop(state);
+    shared.settled.notify_waiters();
 }

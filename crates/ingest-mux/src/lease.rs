@@ -6,101 +6,19 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use ingest_entry::{EntryRef, TagName, stored};
-use ingest_wal::{LogId, Lsn, RangeSet, Record, Writer};
-use tokio::sync::Notify;
+use ingest_entry::{EntryRef, TagId, TagName, stored};
+use ingest_wal::{LogId, Lsn, Plant, Record};
 
-use crate::names::Names;
-use crate::output::{Account, Filter, Policy, Settled};
-use crate::status::{LinkPhase, LinkState};
+use crate::about::Identity;
+use crate::matcher::Memo;
+use crate::output::Settled;
+use crate::shared::{Chunk, Shared};
 use crate::sync::lock;
 
 /// Most entries of a lease.
 pub(crate) const MAX_ENTRIES: u64 = 4096;
 /// Most bytes of a lease, unless a single record is larger.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
-/// After so many confirmations the position is kept, however little time has passed.
-const KEEP_AFTER: u64 = 64 * 1024;
-/// Leases read ahead for the links of an output.
-pub(crate) const READY: usize = 2;
-
-/// State of an output that its feeder, its links and the status share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) name: String,
-    pub(crate) filter: Filter,
-    pub(crate) policy: Policy,
-    pub(crate) names: Arc<Names>,
-    pub(crate) log_id: LogId,
-    pub(crate) writer: Writer,
-    pub(crate) state: Mutex<State>,
-    /// Rung when a lease can be taken, or none will come any more.
-    pub(crate) ready: Notify,
-    /// Rung when the feeder has something to do.
-    pub(crate) feed: Notify,
-    /// Rung for all when it may be another link's turn.
-    pub(crate) standby: Notify,
-}
-
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) account: Account,
-    /// Read and waiting for a link.
-    pub(crate) ready: VecDeque<Chunk>,
-    /// Taken, and given back by a broken link: to be read again, before anything else.
-    pub(crate) again: RangeSet,
-    /// The feeder has read everything below.
-    pub(crate) fed: Lsn,
-    pub(crate) closed: bool,
-    pub(crate) links: Vec<LinkState>,
-    pub(crate) resent: u64,
-    /// Entries in leases that links hold.
-    pub(crate) leased: u64,
-    /// Arrival of the oldest entry that was read and is not confirmed, unix nanoseconds.
-    pub(crate) oldest_arrival: Option<i64>,
-    /// Entries confirmed since the log was last asked to keep the position.
-    pub(crate) unkept: u64,
-}
-
-/// Entries that were read for an output.
-#[derive(Clone, Debug)]
-pub(crate) struct Chunk {
-    pub(crate) range: Range<Lsn>,
-    pub(crate) records: Vec<Record>,
-    /// How many of them the filter lets through.
-    pub(crate) matching: u64,
-    pub(crate) again: bool,
-}
-
-impl State {
-    /// Whether a link may take leases: with fail-over none before it is up.
-    fn is_turn_of(&self, link: usize, policy: Policy) -> bool {
-        let mut before = self.links.iter().take(link);
-        self.closed
-            || policy == Policy::Share
-            || !before.any(|earlier| earlier.phase == LinkPhase::Up)
-    }
-}
-
-impl Shared {
-    /// Puts a range back that nobody delivered. What was read behind it goes back too, so that the
-    /// repeat begins with the oldest.
-    fn give_back(&self, range: Range<Lsn>) {
-        {
-            let mut state = lock(&self.state);
-            state.again.insert(range);
-            while let Some(chunk) = state.ready.pop_back() {
-                if chunk.again {
-                    state.again.insert(chunk.range);
-                } else {
-                    // Never seen by a destination: it is simply read once more.
-                    state.fed = state.fed.min(chunk.range.start);
-                }
-            }
-        }
-        self.feed.notify_one();
-    }
-}
 
 /// Where a link takes its work from. Clones share it.
 #[derive(Clone, Debug)]
@@ -111,57 +29,77 @@ pub struct Leases {
     pub(crate) held: Arc<Mutex<VecDeque<(Lsn, Instant)>>>,
 }
 
+/// A link that asks for a lease, until it is dropped.
+struct Asking<'a>(&'a Leases);
+
+impl<'a> Asking<'a> {
+    fn new(leases: &'a Leases) -> Self {
+        leases.set_waiting(true);
+        Self(leases)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.set_waiting(false);
+        // It may have been this one's turn.
+        self.0.shared.ready.notify_waiters();
+    }
+}
+
 impl Leases {
-    /// The next lease, in the order of the log; `None` when there will be no more.
+    /// The next lease, in the order of the log; `None` when there will be no more. With sharing it
+    /// goes to the link that has the fewest unconfirmed bytes among those that ask. Waits for the
+    /// rate limits of the output and of all outputs.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&self) -> Option<Lease> {
+        let asking = Asking::new(self);
+        for limiter in &self.shared.limiters {
+            limiter.ready().await;
+        }
         loop {
-            self.turn().await;
-            let notified = self.shared.ready.notified();
+            let mut changed = pin!(self.shared.ready.notified());
+            changed.as_mut().enable();
             {
                 let mut state = lock(&self.shared.state);
-                if !state.is_turn_of(self.link, self.shared.policy) {
-                    drop(state);
-                    // It was rung for the link whose turn it is.
-                    self.shared.ready.notify_one();
-                    continue;
+                if state.closed {
+                    return None;
                 }
-                if let Some(chunk) = state.ready.pop_front() {
-                    let more = !state.ready.is_empty();
+                if state.is_turn_of(self.link, self.shared.policy)
+                    && let Some(chunk) = state.ready.pop_front()
+                {
+                    if Plant::CursorBeforeAck.is_active() {
+                        let matching = chunk.matching;
+                        let sent = Settled::Confirmed { matching };
+                        state.account.settle(chunk.range.clone(), sent);
+                    }
                     state.leased += chunk.matching;
                     if chunk.again {
                         state.resent += chunk.matching;
                     }
-                    drop(state);
-                    self.shared.feed.notify_one();
-                    if more {
-                        // Another link may be waiting for what is left.
-                        self.shared.ready.notify_one();
+                    state.taken += 1;
+                    let last = state.taken;
+                    if let Some(load) = state.loads.get_mut(self.link) {
+                        load.bytes += chunk.bytes;
+                        load.last = last;
                     }
+                    drop(state);
+                    drop(asking);
+                    self.shared.feed.notify_one();
+                    self.shared.limiters.iter().for_each(|limiter| limiter.spend(chunk.bytes));
                     lock(&self.held).push_back((chunk.range.start, Instant::now()));
                     return Some(Lease { leases: self.clone(), chunk, settled: false });
                 }
-                if state.closed {
-                    drop(state);
-                    self.shared.ready.notify_one();
-                    return None;
-                }
             }
-            notified.await;
+            changed.await;
         }
     }
 
-    /// Waits until this link may take leases.
-    async fn turn(&self) {
-        loop {
-            let mut changed = pin!(self.shared.standby.notified());
-            changed.as_mut().enable();
-            if lock(&self.shared.state).is_turn_of(self.link, self.shared.policy) {
-                return;
-            }
-            changed.await;
+    fn set_waiting(&self, waiting: bool) {
+        if let Some(load) = lock(&self.shared.state).loads.get_mut(self.link) {
+            load.waiting = waiting;
         }
     }
 
@@ -170,17 +108,44 @@ impl Leases {
         if let Some(link) = lock(&self.shared.state).links.get_mut(self.link) {
             link.set_up();
         }
-        self.shared.standby.notify_waiters();
-        if self.shared.policy == Policy::FailOver {
-            // What waits may be waiting for this link.
-            self.shared.ready.notify_one();
-        }
+        self.shared.ready.notify_waiters();
+    }
+
+    /// Who the muxer is, to be told to the destination.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.shared.about.identity
+    }
+
+    /// The output that the link belongs to.
+    #[must_use]
+    pub fn output(&self) -> &str {
+        &self.shared.name
     }
 
     /// The name of a tag number in the entries of the leases.
     #[must_use]
-    pub fn tag_name(&self, entry: &EntryRef<'_>) -> Option<TagName> {
-        self.shared.names.tag_name(entry.tag)
+    pub fn tag_name(&self, tag: TagId) -> Option<TagName> {
+        self.shared.names.tag_name(tag)
+    }
+
+    /// The tags that entries for this output may carry, from the `seen`-th that the log defined,
+    /// and how many it has defined by now: for destinations that negotiate tags before they are
+    /// used. Waits until there is a new one.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn new_tags(&self, seen: usize) -> (Vec<(TagId, TagName)>, usize) {
+        loop {
+            let mut defined = pin!(self.shared.names.defined());
+            defined.as_mut().enable();
+            let (mut tags, now) = self.shared.names.tags_from(seen);
+            if now > seen {
+                tags.retain(|(tag, _)| self.shared.matcher.takes(*tag));
+                return (tags, now);
+            }
+            defined.await;
+        }
     }
 
     pub(crate) fn oldest_held(&self) -> Option<Instant> {
@@ -232,17 +197,18 @@ impl Lease {
     }
 
     /// The entries to deliver, in order, each with its identity.
-    pub fn entries(&self) -> impl Iterator<Item = (StableId, EntryRef<'_>)> {
+    #[must_use]
+    pub fn entries(&self) -> Entries<'_> {
         let shared = &self.leases.shared;
-        self.chunk.records.iter().flat_map(move |record| {
-            let (first, epoch) = (record.header.first, record.header.epoch);
-            stored::entries(&record.body).flatten().zip(first..).filter_map(move |(entry, lsn)| {
-                let inside = self.chunk.range.contains(&lsn);
-                let meant = inside && shared.matches(&entry);
-                let id = StableId { log_id: shared.log_id, epoch, lsn };
-                meant.then_some((id, entry))
-            })
-        })
+        Entries {
+            log_id: shared.log_id,
+            memo: shared.matcher.memo(),
+            range: self.chunk.range.clone(),
+            records: self.chunk.records.iter(),
+            epoch: 0,
+            next: 0,
+            entries: stored::entries(&[]),
+        }
     }
 
     /// The identity of the entry at `lsn`, if the lease covers it.
@@ -258,7 +224,8 @@ impl Lease {
     pub fn confirm(mut self) {
         self.settled = true;
         self.leases.let_go(self.chunk.range.start);
-        self.settle(self.chunk.range.clone(), self.chunk.matching);
+        let Chunk { range, matching, bytes, .. } = &self.chunk;
+        self.leases.shared.confirm(self.leases.link, range.clone(), *matching, *bytes);
     }
 
     /// The destination has the first so many of its entries, and has not said so of the others:
@@ -267,7 +234,8 @@ impl Lease {
         let Some(last) = entries.min(self.chunk.matching).checked_sub(1) else { return };
         let nth = usize::try_from(last).ok().and_then(|last| self.entries().nth(last));
         let Some(end) = nth.map(|(id, _)| id.lsn.saturating_add(1)) else { return };
-        self.settle(self.chunk.range.start..end, last + 1);
+        let shared = &self.leases.shared;
+        shared.confirm(self.leases.link, self.chunk.range.start..end, last + 1, 0);
         if let Some((start, _)) =
             lock(&self.leases.held).iter_mut().find(|(start, _)| *start == self.chunk.range.start)
         {
@@ -275,29 +243,6 @@ impl Lease {
         }
         self.chunk.range.start = end;
         self.chunk.matching -= last + 1;
-    }
-
-    fn settle(&self, range: Range<Lsn>, matching: u64) {
-        let shared = &self.leases.shared;
-        let mut state = lock(&shared.state);
-        state.leased = state.leased.saturating_sub(matching);
-        state.account.settle(range, Settled::Confirmed { matching });
-        if state.account.low >= state.fed {
-            state.oldest_arrival = None;
-        }
-        if let Some(link) = state.links.get_mut(self.leases.link) {
-            link.confirmed += matching;
-        }
-        state.unkept += matching;
-        let keep = state.unkept >= KEEP_AFTER;
-        if keep {
-            state.unkept = 0;
-        }
-        drop(state);
-        if keep {
-            shared.writer.look();
-        }
-        shared.feed.notify_one();
     }
 }
 
@@ -308,21 +253,51 @@ impl Drop for Lease {
         }
         self.leases.let_go(self.chunk.range.start);
         let shared = &self.leases.shared;
+        if Plant::SkipResend.is_active() {
+            let Chunk { range, matching, bytes, .. } = &self.chunk;
+            shared.confirm(self.leases.link, range.clone(), *matching, *bytes);
+            return;
+        }
         {
             let mut state = lock(&shared.state);
             state.leased = state.leased.saturating_sub(self.chunk.matching);
+            if let Some(load) = state.loads.get_mut(self.leases.link) {
+                load.bytes = load.bytes.saturating_sub(self.chunk.bytes);
+            }
         }
         shared.give_back(self.chunk.range.clone());
     }
 }
 
-impl Shared {
-    pub(crate) fn matches(&self, entry: &EntryRef<'_>) -> bool {
-        match &self.filter {
-            Filter::All => true,
-            filter => {
-                let name = self.names.tag_name(entry.tag);
-                filter.matches(name.as_ref().map(TagName::as_str))
+/// The entries of a lease: see [`Lease::entries`].
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    log_id: LogId,
+    memo: Memo<'a>,
+    range: Range<Lsn>,
+    records: std::slice::Iter<'a, Record>,
+    epoch: u32,
+    /// The LSN of the next entry of the record.
+    next: Lsn,
+    entries: stored::EntriesIter<'a>,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (StableId, EntryRef<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(Ok(entry)) = self.entries.next() else {
+                let record = self.records.next()?;
+                (self.epoch, self.next) = (record.header.epoch, record.header.first);
+                self.entries = stored::entries(&record.body);
+                continue;
+            };
+            let lsn = self.next;
+            self.next += 1;
+            if self.range.contains(&lsn) && self.memo.takes(entry.tag) {
+                return Some((StableId { log_id: self.log_id, epoch: self.epoch, lsn }, entry));
             }
         }
     }

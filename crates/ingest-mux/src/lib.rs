@@ -20,7 +20,7 @@
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 //! # runtime.block_on(async {
 //! # let dir = tempfile::tempdir()?;
-//! let muxer = Muxer::builder(dir.path()).start()?;
+//! let muxer = Muxer::builder().dir(dir.path()).start()?;
 //! let tag = muxer.tag(&TagName::new("syslog")?)?;
 //! let source = muxer.source("example", 1 << 20)?;
 //!
@@ -38,30 +38,52 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod about;
+mod attach;
+mod block_on;
+mod builder;
+mod delivery;
 mod destination;
+mod durability;
 mod error;
 mod feeder;
 #[cfg(feature = "gravwell")]
 mod gravwell;
 mod kept;
+mod lag;
 mod lease;
 mod link;
+mod matcher;
+mod memory_fs;
 mod muxer;
 mod names;
 mod output;
+mod rate;
+mod sender;
+mod shared;
 mod source;
 mod status;
 mod sync;
-
-pub use destination::{Destination, LinkError, LinkFuture, SharedDestination};
-pub use error::{DefineError, SendError, StartError};
 #[cfg(feature = "gravwell")]
-pub use gravwell::Gravwell;
+mod told;
+
+pub use about::Identity;
+pub use attach::AttachValue;
+pub use builder::{Builder, Output};
+pub use destination::{Destination, LinkError, LinkFuture, SharedDestination, Trouble};
+pub use durability::{Accepted, Durability, State};
+pub use error::{DefineError, SendError, StartError, Undelivered};
+#[cfg(feature = "gravwell")]
+pub use gravwell::{Confirm, Gravwell};
 pub use ingest_entry::TagPattern;
 pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
 pub use kept::KeptOutput;
-pub use lease::{Lease, Leases, StableId};
-pub use muxer::{Builder, Muxer, Output, Tags};
-pub use output::{Filter, From, Policy};
+pub use lease::{Entries, Lease, Leases, StableId};
+pub use muxer::{Muxer, Tags};
+pub use output::{Filter, From, OnLag, Policy};
+pub use rate::{Rate, RateError};
+pub use sender::{HandedOver, Sender};
 pub use source::{Batch, Grant, Sent, Source};
 pub use status::{CloseReport, LinkPhase, LinkState, OutputStatus, Status};
+#[cfg(feature = "gravwell")]
+pub use told::Announcement;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::destination::SharedDestination;
+use crate::destination::{LinkError, SharedDestination, Trouble};
 use crate::lease::Leases;
 use crate::sync::lock;
 
@@ -27,17 +27,16 @@ pub(crate) async fn supervise(destination: SharedDestination, leases: Leases, lo
         });
         let outcome = tokio::select! {
             outcome = destination.run(&leases) => outcome,
-            () = overdue(&leases) => Err(crate::LinkError::passing(
-                "a lease was not confirmed within 60 s",
-            )),
+            () = overdue(&leases) => Err(LinkError::passing("a lease was not confirmed within 60 s")
+                .of(Trouble::Stalled)),
         };
         lock(&leases.held).clear();
         let Err(error) = outcome else { return };
         let after = with_link(&leases, |link| {
-            link.set_down(&error.message, error.lasting);
+            link.set_down(&error);
             link.confirmed
         });
-        leases.shared.standby.notify_waiters();
+        leases.shared.ready.notify_waiters();
         tracing::warn!(
             output = %leases.shared.name, link = leases.link, %error, "A link to a destination broke."
         );

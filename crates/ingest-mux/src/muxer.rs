@@ -1,115 +1,41 @@
 //! The muxer: one log, its sources, its outputs.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingest_entry::{TagId, TagName};
-use ingest_wal::{Catalog, Cursor, Log, Lsn, MissingCause, Options, Tally, Writer};
+use ingest_wal::{Catalog, Cursor, Limits, Log, Lsn, MissingCause, Options, Tally, Writer};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::about::About;
+use crate::attach::Attach;
+use crate::builder::Builder;
+use crate::delivery::Delivery;
 use crate::destination::SharedDestination;
-use crate::error::{DefineError, StartError};
-use crate::lease::{Leases, Shared, State};
+use crate::error::{DefineError, SendError, StartError, Undelivered};
+use crate::lease::Leases;
+use crate::matcher::Matcher;
+use crate::memory_fs::MemoryFileSystem;
 use crate::names::Names;
-use crate::output::{Account, Filter, From, Policy};
-use crate::source::Source;
-use crate::status::{CloseReport, LinkState, OutputStatus, Status};
+use crate::output::{Account, From};
+use crate::rate::Limiter;
+use crate::sender::Sender;
+use crate::shared::{Shared, State};
+use crate::source::{Common, Source};
+use crate::status::{CloseReport, OutputStatus, Refusals, Status};
 use crate::sync::lock;
-use crate::{feeder, link};
+use crate::{feeder, lag, link};
 
+/// What a sender may have in flight between it and the disk.
+const SENDER_BUDGET: u64 = 8 << 20;
+/// A close takes no shorter deadline.
+const SHORTEST_CLOSE: Duration = Duration::from_millis(100);
 /// An output that left the configuration holds nothing back after this long.
 const RELEASED_AFTER: i64 = 24 * 60 * 60;
-
-/// An output: a name, what it gets, and the links over which it gets it. With several links each
-/// entry goes to one of them; several outputs are replication.
-#[derive(Clone, Debug)]
-pub struct Output {
-    name: String,
-    filter: Filter,
-    from: From,
-    policy: Policy,
-    links: Vec<SharedDestination>,
-}
-
-impl Output {
-    /// An output of this name without links.
-    pub fn new(name: impl Into<String>) -> Self {
-        let (filter, from, policy) = (Filter::All, From::End, Policy::Share);
-        Self { name: name.into(), filter, from, policy, links: Vec::new() }
-    }
-
-    /// What it gets; everything by default.
-    #[must_use]
-    pub fn filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Where it begins when it is new; at the end by default.
-    #[must_use]
-    pub fn from(mut self, from: From) -> Self {
-        self.from = from;
-        self
-    }
-
-    /// How it spreads entries over its links; [`Policy::Share`] by default.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Adds a link.
-    #[must_use]
-    pub fn link(mut self, destination: SharedDestination) -> Self {
-        self.links.push(destination);
-        self
-    }
-}
-
-/// Options of a muxer.
-#[derive(Clone, Debug)]
-pub struct Builder {
-    dir: PathBuf,
-    log: Options,
-    outputs: Vec<Output>,
-    longest_wait: Duration,
-}
-
-impl Builder {
-    /// How the log is opened.
-    #[must_use]
-    pub fn log(mut self, options: Options) -> Self {
-        self.log = options;
-        self
-    }
-
-    /// Adds an output.
-    #[must_use]
-    pub fn output(mut self, output: Output) -> Self {
-        self.outputs.push(output);
-        self
-    }
-
-    /// Longest wait between two attempts to connect; 30 s by default.
-    #[must_use]
-    pub fn longest_wait(mut self, wait: Duration) -> Self {
-        self.longest_wait = wait;
-        self
-    }
-
-    /// Opens the log and sets the outputs going. Blocks on the disk; needs a tokio runtime.
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub fn start(self) -> Result<Muxer, StartError> {
-        Muxer::start(self)
-    }
-}
 
 /// Gives tags their numbers: see [`Muxer::tag`]. Clones share the table.
 #[derive(Clone, Debug)]
@@ -126,6 +52,11 @@ impl Tags {
     /// [`DefineError`]: the table is full, or the log does not take it.
     pub fn number(&self, name: &TagName) -> Result<TagId, DefineError> {
         self.names.tag(name, self.writer.limits(), &|body| self.writer.define(body))
+    }
+
+    /// Whether a number was given out.
+    pub(crate) fn is_known(&self, tag: TagId) -> bool {
+        self.names.knows(tag)
     }
 }
 
@@ -189,50 +120,67 @@ fn unix_seconds() -> i64 {
 pub struct Muxer {
     log: Arc<Log>,
     book: Arc<Book>,
-    outputs: Vec<Arc<Shared>>,
+    common: Arc<Common>,
+    delivery: Delivery,
+    refusals: Refusals,
     tasks: JoinSet<()>,
+    /// Ends with the muxer.
+    _helpers: JoinSet<()>,
 }
 
 impl Muxer {
-    /// Options for a muxer whose log is in `dir`.
-    pub fn builder(dir: impl Into<PathBuf>) -> Builder {
-        Builder {
-            dir: dir.into(),
-            log: Options::default(),
-            outputs: Vec::new(),
-            longest_wait: Duration::from_secs(30),
-        }
+    /// Options for a muxer.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 
-    fn start(builder: Builder) -> Result<Self, StartError> {
+    pub(crate) fn start(builder: Builder) -> Result<Self, StartError> {
         let book = Arc::new(Book::default());
         let catalog: Arc<dyn Catalog> = Arc::clone(&book) as _;
-        let log = Arc::new(Log::open(&builder.dir, builder.log, catalog)?);
+        let has_directory = builder.dir.is_some();
+        let log = Arc::new(match &builder.dir {
+            Some(dir) => Log::open(dir, builder.log, catalog)?,
+            None => Log::open(Path::new("memory"), ring(builder.log, builder.memory)?, catalog)?,
+        });
+        let about = Arc::new(About::new(builder.identity, log.log_id()));
+        let _ = about.log.set(Arc::downgrade(&log));
+        let attach =
+            Attach::new(&builder.attach, &about.identity.uuid).map_err(StartError::Attach)?;
+        let tags = Tags { names: Arc::clone(&book.names), writer: log.writer() };
+        for name in &builder.tags {
+            tags.number(name)?;
+        }
         let mut kept: BTreeMap<String, Account> = log
             .cursors()
             .iter()
             .map(|cursor| (cursor.name.clone(), Account::from_cursor(cursor)))
             .collect();
         let mut outputs: Vec<(Arc<Shared>, Vec<SharedDestination>)> = Vec::new();
-        let mut tasks = JoinSet::new();
         let mut some_are_new = false;
+        let for_all = builder.rate.map(|rate| Arc::new(Limiter::new(rate)));
         for output in builder.outputs {
             if outputs.iter().any(|(have, _)| have.name == output.name) {
                 return Err(StartError::OutputTwice(output.name));
             }
             let account = kept.remove(&output.name);
             some_are_new |= account.is_none();
+            let own = output.rate.map(|rate| Arc::new(Limiter::new(rate)));
+            let account = first_account(&log, account, output.from);
             let shared = Arc::new(Shared {
-                state: Mutex::new(first_state(&log, account, output.from, output.links.len())),
+                state: Mutex::new(State::new(account, output.links.len())),
                 name: output.name,
-                filter: output.filter,
+                matcher: Matcher::new(output.filter, Arc::clone(&book.names)),
                 policy: output.policy,
+                lag: output.lag,
                 names: Arc::clone(&book.names),
+                about: Arc::clone(&about),
                 log_id: log.log_id(),
                 writer: log.writer(),
+                limiters: own.into_iter().chain(for_all.clone()).collect(),
                 ready: Notify::new(),
                 feed: Notify::new(),
-                standby: Notify::new(),
+                settled: Notify::new(),
             });
             outputs.push((shared, output.links));
         }
@@ -248,6 +196,7 @@ impl Muxer {
             log.snapshot().map_err(StartError::Positions)?;
             log.snapshot().map_err(StartError::Positions)?;
         }
+        let mut tasks = JoinSet::new();
         for (shared, links) in &outputs {
             let reader = log.reader(lock(&shared.state).fed);
             tasks.spawn(feeder::run(Arc::clone(shared), reader, log.writer()));
@@ -259,7 +208,20 @@ impl Muxer {
             }
         }
         let outputs = outputs.into_iter().map(|(shared, _)| shared).collect();
-        Ok(Self { log, book, outputs, tasks })
+        let delivery = Delivery { writer: log.writer(), outputs };
+        let mut helpers = JoinSet::new();
+        helpers.spawn(lag::watch(Arc::downgrade(&log), Arc::clone(&delivery.outputs)));
+        let address = builder.address;
+        let common = Arc::new(Common { attach, address, about, has_directory });
+        Ok(Self {
+            log,
+            book,
+            common,
+            delivery,
+            refusals: Refusals::default(),
+            tasks,
+            _helpers: helpers,
+        })
     }
 
     /// The log below.
@@ -276,7 +238,51 @@ impl Muxer {
     pub fn source(&self, name: &str, budget: u64) -> Result<Source, DefineError> {
         let writer = self.log.writer();
         let number = self.book.names.source(name, &|body| writer.define(body))?;
-        Ok(Source::new(writer, number, budget))
+        Ok(Source::new(writer, number, budget, Arc::clone(&self.common)))
+    }
+
+    /// A front for programs that have entries at hand, under this name. Its budget is 8 MiB, a few
+    /// of the log's groups, or half of the log's memory, where that is less.
+    ///
+    /// # Errors
+    /// [`DefineError`].
+    pub fn sender(&self, name: &str) -> Result<Sender, DefineError> {
+        let budget = (self.log.writer().limits().memory / 2).min(SENDER_BUDGET);
+        let source = self.source(name, budget)?;
+        Ok(Sender::new(source, self.delivery.clone(), self.tags(), self.refusals.clone()))
+    }
+
+    /// What destinations are told of this muxer, to be changed.
+    #[cfg(feature = "gravwell")]
+    #[must_use]
+    pub fn announcement(&self) -> crate::Announcement {
+        crate::Announcement { about: Arc::clone(&self.common.about) }
+    }
+
+    /// Waits until everything that was handed over before is confirmed by every output, for so long
+    /// at most: flushed means delivered.
+    ///
+    /// # Errors
+    /// [`Undelivered`] says what is not.
+    ///
+    /// # Cancel safety
+    /// It can be dropped and called again.
+    pub async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
+        self.delivery.flush(within).await
+    }
+
+    /// Waits until everything that was handed over before is on disk, whatever its durability.
+    ///
+    /// # Errors
+    /// [`SendError::NoDirectory`], or that the log failed.
+    ///
+    /// # Cancel safety
+    /// It can be dropped and called again.
+    pub async fn flush_to_disk(&self) -> Result<(), SendError> {
+        if !self.common.has_directory {
+            return Err(SendError::NoDirectory);
+        }
+        Ok(self.delivery.on_disk().await?)
     }
 
     /// The number of a tag, given now if it has none, and kept for the life of the directory.
@@ -297,13 +303,16 @@ impl Muxer {
     #[must_use]
     pub fn status(&self) -> Status {
         let mut outputs: Vec<OutputStatus> =
-            self.outputs.iter().map(|output| self.output_status(output)).collect();
+            self.delivery.outputs.iter().map(|output| self.output_status(output)).collect();
         for (name, account) in lock(&self.book.absent).iter() {
             outputs.push(account_status(&self.log, name, account).check());
         }
         let balanced = outputs.iter().all(|output| output.balanced);
-        let tags = self.book.names.tag_count();
-        Status { log: self.log.status(), outputs, tags, balanced }
+        let (tags, refused) = (self.book.names.tag_count(), self.refusals.counts());
+        let (entries, bytes) = self.common.about.counts();
+        let uptime = self.common.about.started.elapsed();
+        let log = self.log.status();
+        Status { log, outputs, tags, entries, bytes, uptime, refused, balanced }
     }
 
     fn output_status(&self, output: &Shared) -> OutputStatus {
@@ -321,59 +330,67 @@ impl Muxer {
         .check()
     }
 
-    /// Lets the outputs deliver until `deadline`, then ends them and the log. Always returns, with
-    /// an exact account: what is not delivered is in the log. No source may write any more.
+    /// Lets the outputs deliver, then ends them and the log. Always returns by the deadline (100 ms
+    /// at least), with an exact account: delivered, on disk, lost. A tenth of the time, a second at
+    /// most, is for the log's own end. Writes that come later are refused.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the log to be closed by the drop of the muxer.
     pub async fn close(mut self, deadline: Duration) -> CloseReport {
-        let until = Instant::now() + deadline;
-        while Instant::now() < until && !self.delivered() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        for output in &self.outputs {
-            lock(&output.state).closed = true;
-            output.feed.notify_one();
-            output.ready.notify_one();
-            output.standby.notify_waiters();
-        }
-        let rest = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
-        let ended =
-            tokio::time::timeout(rest, async { while self.tasks.join_next().await.is_some() {} });
-        if ended.await.is_err() {
+        let until = Instant::now() + deadline.max(SHORTEST_CLOSE);
+        let for_the_log = (deadline / 10).clamp(SHORTEST_CLOSE / 2, Duration::from_secs(1));
+        let delivery = self.delivery.clone();
+        let _ = tokio::time::timeout_at(until - for_the_log, delivery.all_linked()).await;
+        self.delivery.outputs.iter().for_each(|output| output.close());
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(until - for_the_log, ended).await.is_err() {
             self.tasks.shutdown().await;
         }
-        let status = self.status();
-        // The tasks are gone, and with them every other owner but reads that are still under way.
-        let mut log = Arc::clone(&self.log);
+        let (status, has_directory) = (self.status(), self.common.has_directory);
+        let (log, writer) = (Arc::clone(&self.log), self.log.writer());
         drop(self);
-        let log = loop {
-            match Arc::try_unwrap(log) {
-                Ok(log) => break log,
-                Err(shared) => log = shared,
+        let ended = tokio::task::spawn_blocking(move || {
+            // Only reads that are still under way can hold it beside this.
+            let mut log = log;
+            loop {
+                match Arc::try_unwrap(log) {
+                    Ok(log) => return log.close(),
+                    Err(shared) => log = shared,
+                }
+                std::thread::yield_now();
             }
-            tokio::task::yield_now().await;
+        });
+        let unwritten = tokio::time::timeout_at(until, ended).await.ok();
+        let complete = unwritten.is_some();
+        // At the deadline what is not synced is not on disk, whatever comes of it.
+        let unsynced = || writer.next().saturating_sub(writer.synced_end());
+        let unwritten = unwritten.and_then(Result::ok);
+        let owed = status.outputs.iter().filter(|output| output.configured);
+        let (lost_in_memory, not_accepted) = match unwritten {
+            _ if !has_directory => (owed.map(|output| output.queued).max().unwrap_or(0), 0),
+            Some(unwritten) => (unwritten.acknowledged, unwritten.unacknowledged),
+            None => (0, unsynced()),
         };
-        let unwritten = tokio::task::spawn_blocking(move || log.close()).await.unwrap_or_default();
-        CloseReport {
-            outputs: status.outputs,
-            stored: status.log.accepted,
-            lost_in_memory: unwritten.acknowledged,
-            not_accepted: unwritten.unacknowledged,
-        }
-    }
-
-    fn delivered(&self) -> bool {
-        let durable = self.log.writer().synced_end();
-        self.outputs.iter().all(|output| {
-            let state = lock(&output.state);
-            state.links.is_empty() || state.account.low >= durable
-        })
+        let stored = if has_directory { status.log.accepted } else { 0 };
+        CloseReport { outputs: status.outputs, stored, lost_in_memory, not_accepted, complete }
     }
 }
 
-fn first_state(log: &Log, kept: Option<Account>, from: From, links: usize) -> State {
-    let account = kept.unwrap_or_else(|| {
+/// A log in memory: what is passed is given free, and little is held twice.
+fn ring(mut options: Options, bytes: u64) -> Result<Options, StartError> {
+    if bytes < Limits::MIN_MAX_BYTES {
+        return Err(StartError::Memory { found: bytes, needed: Limits::MIN_MAX_BYTES });
+    }
+    options.max_bytes = Some(bytes);
+    options.min_free = Some(0);
+    options.keep_bytes = Some(0);
+    options.tail_bytes = Some(bytes / 8);
+    options.file_system = Arc::new(MemoryFileSystem::new(bytes.saturating_mul(2)));
+    Ok(options)
+}
+
+fn first_account(log: &Log, kept: Option<Account>, from: From) -> Account {
+    kept.unwrap_or_else(|| {
         let durable = log.writer().synced_end();
         // Without the state of the outputs nobody knows what was delivered: then everything is,
         // rather than nothing.
@@ -385,19 +402,7 @@ fn first_state(log: &Log, kept: Option<Account>, from: From, links: usize) -> St
         let accepted = log.status().accepted;
         let held = held(log, start..durable);
         Account::new(start, accepted.saturating_sub(held))
-    });
-    State {
-        fed: account.low,
-        account,
-        ready: VecDeque::new(),
-        again: ingest_wal::RangeSet::new(),
-        closed: false,
-        links: vec![LinkState::default(); links],
-        resent: 0,
-        leased: 0,
-        oldest_arrival: None,
-        unkept: 0,
-    }
+    })
 }
 
 /// LSNs of `range` that were accepted.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use ingest_entry::stored::{self, Definition, Summary, Table, TableRef};
 use ingest_entry::{TagId, TagName};
 use ingest_wal::{Limits, Refused, Tally};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::error::DefineError;
 
@@ -16,6 +18,8 @@ const MAX_TAGS: usize = 65_000;
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     state: RwLock<State>,
+    /// Rung for all when a tag was defined.
+    defined: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ struct State {
     table: Table,
     /// Numbers that entries carry though their definition was lost: never given again.
     burnt: BTreeSet<TagId>,
+    /// Tags in the order in which they were defined, or read.
+    order: Vec<TagId>,
 }
 
 /// What is done with a new definition while no other name can be given.
@@ -102,6 +108,24 @@ impl Names {
         self.read(|state| state.table.tag_name(id).cloned())
     }
 
+    /// The tags from the `seen`-th on, in the order of their definition, and how many there are.
+    pub(crate) fn tags_from(&self, seen: usize) -> (Vec<(TagId, TagName)>, usize) {
+        self.read(|state| {
+            let new = state.order.get(seen..).unwrap_or_default().iter();
+            let named = new.filter_map(|id| Some((*id, state.table.tag_name(*id)?.clone())));
+            (named.collect(), state.order.len())
+        })
+    }
+
+    /// Ends when the next tag is defined.
+    pub(crate) fn defined(&self) -> Notified<'_> {
+        self.defined.notified()
+    }
+
+    pub(crate) fn knows(&self, id: TagId) -> bool {
+        self.read(|state| state.table.tag_name(id).is_some())
+    }
+
     /// How many tags have a number.
     pub(crate) fn tag_count(&self) -> u64 {
         self.read(|state| state.table.tags().len() as u64)
@@ -117,7 +141,7 @@ impl Names {
         if let Some(id) = self.read(|state| state.table.tag_id(name.as_str())) {
             return Ok(id);
         }
-        self.write(|state| {
+        let id = self.write(|state| {
             if let Some(id) = state.table.tag_id(name.as_str()) {
                 return Ok(id);
             }
@@ -130,7 +154,9 @@ impl Names {
             define(state.body(&definition)?)?;
             state.learn(&definition);
             Ok(id)
-        })
+        })?;
+        self.defined.notify_waiters();
+        Ok(id)
     }
 
     /// The number of a configured source, given now if it has none.
@@ -153,8 +179,16 @@ impl Names {
 
 impl State {
     fn learn(&mut self, definition: &Definition<'_>) {
-        if let Err(error) = self.table.apply(definition) {
-            tracing::error!(%error, "A definition in the log contradicts an earlier one.");
+        match self.table.apply(definition) {
+            Ok(true) => {
+                if let Definition::Tag { id, .. } = definition {
+                    self.order.push(*id);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "A definition in the log contradicts an earlier one.");
+            }
         }
     }
 

@@ -49,6 +49,33 @@ pub enum From {
     Oldest,
 }
 
+/// What happens when an output lags while another is healthy. When it is the only one, or all lag,
+/// the log's own limits decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnLag {
+    /// The oldest entries that it is still owed are given up, for this output alone, and counted
+    /// as lost for `lag`: what is slow or dead must not stop the others.
+    #[default]
+    DropOldest,
+    /// Nothing is given up. When the log is full, sources wait, and so do all outputs.
+    Block,
+}
+
+/// How far an output may lag, and what happens then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Lag {
+    /// Bytes of the log; `None`: 80 % of its limit.
+    pub(crate) most: Option<u64>,
+    pub(crate) then: OnLag,
+}
+
+impl Lag {
+    pub(crate) fn most(&self, max_bytes: u64) -> u64 {
+        self.most.unwrap_or(max_bytes / 5 * 4)
+    }
+}
+
 /// The account of an output: LSNs from its start are confirmed, passed over by its filter, lost
 /// with a reason, missing in the log, or still owed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +133,6 @@ impl Account {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn lost_total(&self) -> u64 {
         self.lost.values().sum()
     }

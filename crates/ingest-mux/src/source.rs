@@ -1,9 +1,13 @@
 //! The front for sources: permits first, then entries, encoded once into the log's own buffers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use ingest_entry::EntryRef;
+use ingest_entry::{EntryRef, Source as Address};
 use ingest_wal::{Entries, Health, Level, Lsn, Permit, Permits, Reached, Tally, Ticket, Writer};
 
+use crate::about::About;
+use crate::attach::Attach;
 use crate::error::SendError;
 
 /// A configured source of entries. Clones share its budget.
@@ -13,6 +17,18 @@ pub struct Source {
     number: u16,
     budget: Permits,
     target: usize,
+    common: Arc<Common>,
+    /// Takes the place of the entries' own addresses.
+    address: Option<Address>,
+}
+
+/// What all sources of a muxer share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) attach: Attach,
+    pub(crate) address: Option<Address>,
+    pub(crate) about: Arc<About>,
+    pub(crate) has_directory: bool,
 }
 
 /// Bytes that a source may encode: taken from its own budget, then from the process's.
@@ -36,9 +52,34 @@ impl Grant {
 }
 
 impl Source {
-    pub(crate) fn new(writer: Writer, number: u16, budget: u64) -> Self {
+    pub(crate) fn new(writer: Writer, number: u16, budget: u64, common: Arc<Common>) -> Self {
         let target = writer.limits().record_target();
-        Self { writer, number, budget: Permits::new(budget), target }
+        let address = common.address;
+        Self { writer, number, budget: Permits::new(budget), target, common, address }
+    }
+
+    /// Lets this address take the place of the entries' own; `None` leaves them as they are. The
+    /// muxer's own override is the default.
+    #[must_use]
+    pub fn address(mut self, address: Option<Address>) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Whether what it takes can be on disk.
+    pub(crate) fn has_directory(&self) -> bool {
+        self.common.has_directory
+    }
+
+    /// The largest record, and so the largest entry.
+    pub(crate) fn max_record(&self) -> u64 {
+        self.writer.limits().max_record()
+    }
+
+    /// Bytes of its budget, free or not.
+    #[must_use]
+    pub fn budget(&self) -> u64 {
+        self.budget.capacity().min(self.writer.permits().capacity())
     }
 
     /// Its number in the log.
@@ -79,8 +120,11 @@ impl Source {
             arrival,
             level,
             body: Vec::new(),
+            scratch: Vec::new(),
             count: 0,
+            data: 0,
             tally: Tally::new(),
+            run: None,
             last: None,
             accepted: 0,
             refused: None,
@@ -95,6 +139,20 @@ impl Source {
     /// Waits until a batch counts as done, by its level.
     pub fn done(&self, ticket: &Ticket) -> Reached {
         self.writer.done(ticket)
+    }
+
+    /// Whether something of a batch was dropped because the log was full: with
+    /// `on_full = drop-newest` that is one way in which [`Source::durable`] passes it.
+    #[must_use]
+    pub fn was_dropped(&self, ticket: &Ticket) -> bool {
+        self.writer.was_dropped(ticket)
+    }
+
+    /// Entries of this source that the log dropped, in this run, because it was full when they
+    /// arrived.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.writer.dropped_of(self.number)
     }
 
     /// Everything below is durable.
@@ -119,8 +177,14 @@ pub struct Batch<'a> {
     arrival: i64,
     level: Level,
     body: Vec<u8>,
+    /// Holds the values of an entry to which some are attached.
+    scratch: Vec<u8>,
     count: u16,
+    /// Bytes of the entries' data.
+    data: u64,
     tally: Tally,
+    /// Entries of one tag that are not in the tally yet.
+    run: Option<(u16, u64)>,
     last: Option<Ticket>,
     accepted: u64,
     refused: Option<SendError>,
@@ -130,7 +194,8 @@ pub struct Batch<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "what was handed over is not durable yet"]
 pub struct Sent {
-    /// The last record; `None` when there was no entry. What it says holds for all before it.
+    /// From the first record to the last; `None` when there was no entry. When it is done, all of
+    /// them are; when one of them was dropped, it fails.
     pub ticket: Option<Ticket>,
     /// Entries handed over.
     pub entries: u64,
@@ -149,6 +214,25 @@ impl Batch<'_> {
         if let Some(refused) = &self.refused {
             return Err(refused.clone());
         }
+        let common = &self.source.common;
+        if self.level != Level::Memory && !common.has_directory {
+            return Err(SendError::NoDirectory);
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let src = self.source.address.unwrap_or(entry.src);
+        let entry = EntryRef { src, ..*entry };
+        let pushed = if common.attach.is_empty() {
+            self.encode(&entry)
+        } else {
+            let with = common.attach.apply(&entry, &mut scratch);
+            with.map_err(SendError::from).and_then(|entry| self.encode(&entry))
+        };
+        self.scratch = scratch;
+        pushed
+    }
+
+    #[inline]
+    fn encode(&mut self, entry: &EntryRef<'_>) -> Result<(), SendError> {
         let needed = self.body.len() + entry.stored_len();
         if self.count == u16::MAX || (self.count > 0 && needed > self.source.target) {
             self.hand_over()?;
@@ -159,7 +243,15 @@ impl Batch<'_> {
         }
         entry.encode_stored(&mut self.body)?;
         self.count += 1;
-        *self.tally.entry(entry.tag.0).or_default() += 1;
+        self.data += entry.data.len() as u64;
+        match &mut self.run {
+            Some((tag, count)) if *tag == entry.tag.0 => *count += 1,
+            run => {
+                if let Some((tag, count)) = run.replace((entry.tag.0, 1)) {
+                    *self.tally.entry(tag).or_default() += count;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -173,6 +265,9 @@ impl Batch<'_> {
             body.shrink_to_fit();
         }
         let count = std::mem::take(&mut self.count);
+        if let Some((tag, count)) = self.run.take() {
+            *self.tally.entry(tag).or_default() += count;
+        }
         // Memory is what was allocated, not what was used of it.
         let permits = self.grant.split(body.capacity() as u64);
         let appended = self.source.writer.append(Entries {
@@ -187,7 +282,10 @@ impl Batch<'_> {
         match appended {
             Ok(ticket) => {
                 self.accepted += u64::from(count);
-                self.last = Some(ticket);
+                let data = std::mem::take(&mut self.data);
+                self.source.common.about.count(u64::from(count), data);
+                let first = self.last.as_ref().map_or(ticket.first, |before| before.first);
+                self.last = Some(Ticket { first, ..ticket });
                 Ok(())
             }
             Err(error) => {

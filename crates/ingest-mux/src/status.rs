@@ -1,8 +1,14 @@
 //! What a muxer says of itself.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ingest_wal::Lsn;
+
+use crate::destination::{LinkError, Trouble};
+use crate::error::SendError;
+use crate::sync::lock;
 
 /// How a link is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +50,8 @@ pub struct LinkState {
     pub attempts: u64,
     /// What ended the last one that ended.
     pub last_error: Option<String>,
+    /// What kind of trouble that was; `None` while the link is up.
+    pub trouble: Option<Trouble>,
 }
 
 impl LinkState {
@@ -54,11 +62,13 @@ impl LinkState {
 
     pub(crate) fn set_up(&mut self) {
         self.phase = LinkPhase::Up;
+        self.trouble = None;
     }
 
-    pub(crate) fn set_down(&mut self, error: &str, lasting: bool) {
-        self.phase = if lasting { LinkPhase::Stuck } else { LinkPhase::Down };
-        self.last_error = Some(error.to_owned());
+    pub(crate) fn set_down(&mut self, error: &LinkError) {
+        self.phase = if error.lasting { LinkPhase::Stuck } else { LinkPhase::Down };
+        self.last_error = Some(error.message.clone());
+        self.trouble = Some(error.trouble);
     }
 }
 
@@ -109,6 +119,20 @@ impl OutputStatus {
     }
 }
 
+/// Entries that senders did not accept, by reason. Clones share the counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusals(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Refusals {
+    pub(crate) fn count(&self, error: &SendError, entries: usize) {
+        *lock(&self.0).entry(error.reason()).or_default() += entries as u64;
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.0).clone()
+    }
+}
+
 /// A moment of a muxer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -119,6 +143,15 @@ pub struct Status {
     pub outputs: Vec<OutputStatus>,
     /// Number of tags that have a number.
     pub tags: u64,
+    /// Entries that were handed over in this run.
+    pub entries: u64,
+    /// Bytes of their data.
+    pub bytes: u64,
+    /// Since the start of the muxer.
+    pub uptime: Duration,
+    /// Entries that senders did not accept, by reason, in this run. Of a batch that was refused all
+    /// count.
+    pub refused: BTreeMap<&'static str, u64>,
     /// Every output's account holds.
     pub balanced: bool,
 }
@@ -131,8 +164,12 @@ pub struct CloseReport {
     pub outputs: Vec<OutputStatus>,
     /// Entries that the log accepted in the life of its directory.
     pub stored: u64,
-    /// Entries of level `memory` that were acknowledged and could not be written.
+    /// Entries of level `memory` that were acknowledged and are neither delivered nor on disk:
+    /// the log could not write them, or there is none (then: those that some output is still owed).
     pub lost_in_memory: u64,
     /// Entries that were handed over, not acknowledged, and could not be written.
     pub not_accepted: u64,
+    /// The log was ended in time. If not, that goes on by itself, and the numbers above are those
+    /// of the deadline: what they call lost may still be written.
+    pub complete: bool,
 }

@@ -74,7 +74,7 @@ fn options() -> Options {
 }
 
 fn start(dir: &Path, outputs: Vec<Output>) -> Muxer {
-    let builder = Muxer::builder(dir).log(options()).longest_wait(Duration::from_millis(200));
+    let builder = Muxer::builder().dir(dir).log(options()).longest_wait(Duration::from_millis(200));
     outputs.into_iter().fold(builder, |builder, output| builder.output(output)).start().unwrap()
 }
 

@@ -202,7 +202,12 @@ impl ActiveSegment {
     /// Whether it is time for the next one: `next` bytes would make it longer than it is to be, and
     /// it is half of that at least.
     pub(crate) fn is_over(&self, next: u64) -> bool {
-        self.left() < next.max(1) && self.at >= self.shared.limits.segment_bytes() / 2
+        self.left() < next.max(1) && self.is_half()
+    }
+
+    /// Whether it has reached half its size.
+    pub(crate) fn is_half(&self) -> bool {
+        self.at >= self.shared.limits.segment_bytes() / 2
     }
 
     /// Bytes until then.
@@ -317,18 +322,27 @@ impl ActiveSegment {
         Ok(())
     }
 
-    /// Ends the segment: its account, at its end.
-    pub(crate) fn seal(&mut self, synced: Lsn, next: Lsn, clean: bool) -> io::Result<()> {
+    /// Ends the segment: its account, at its end. `void` LSNs are not to be in its totals: they lie
+    /// behind it, from `next` on.
+    pub(crate) fn seal(
+        &mut self,
+        synced: Lsn,
+        next: Lsn,
+        clean: bool,
+        void: u64,
+    ) -> io::Result<()> {
         self.account.summary = self.shared.catalog.summary(&self.tally);
-        let (totals, missing) = {
+        let (totals, mut missing) = {
             let table = lock(&self.shared.missing);
             (table.totals(), table.newest())
         };
+        missing.iter_mut().for_each(|part| part.range.end = part.range.end.min(next));
+        missing.retain(|part| !part.range.is_empty());
         let seal = Seal {
             synced,
             next,
             clean,
-            void_total: totals.void,
+            void_total: totals.void.saturating_sub(void),
             unwitnessed_total: totals.unwitnessed,
             damaged_total: totals.damaged,
             account: self.account.clone(),

@@ -1,5 +1,7 @@
 //! The log thread: takes what producers handed over, writes all of it at once, syncs, says so.
 
+mod full;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -114,6 +116,8 @@ pub(crate) struct Committer {
     witnessed: Lsn,
     last_activity: Instant,
     closing: Option<Sender<Unwritten>>,
+    /// When room was last asked for.
+    room_asked: Option<Instant>,
     plant: Option<Plant>,
 }
 
@@ -147,6 +151,7 @@ impl Committer {
             witnessed: next.saturating_sub(1),
             last_activity: Instant::now(),
             closing: None,
+            room_asked: None,
             plant: Plant::active(),
         }
     }
@@ -267,7 +272,8 @@ impl Committer {
     }
 
     fn needs_mark(&self) -> bool {
-        self.shared.synced.end() > self.witnessed.saturating_add(1)
+        // A mark says that all before it was durable. What was dropped has to be named first.
+        self.shared.synced.end() > self.witnessed.saturating_add(1) && self.announce.is_empty()
     }
 
     /// Writes the next group, syncs where that is due, marks where it is idle.
@@ -299,7 +305,7 @@ impl Committer {
             self.mark()?;
         }
         if waiting {
-            self.wait_for_room();
+            self.wait_for_room()?;
         } else if self.shared.set_health(Health::Accepting) {
             self.shared.synced.refuse(None);
             self.shared.written.refuse(None);
@@ -311,22 +317,27 @@ impl Committer {
     /// How many pending records go into the next write; `None` when there is no room.
     fn room(&mut self) -> io::Result<Option<usize>> {
         let first = self.pending.front().map_or(0, Submission::bytes);
-        if self.active.as_ref().is_some_and(|active| active.is_over(first)) {
+        // What was dropped is named in front of the next segment.
+        let names = !self.dropped_unnamed().is_empty();
+        if self.active.as_ref().is_some_and(|active| names || active.is_over(first)) {
             self.rotate(false)?;
         }
-        if self.active.is_none() && self.begun && lock(&self.shared.spares).any_ready() {
-            // Taken before room is looked for: else it might be given back meanwhile.
+        // A spare file is taken before room is looked for: else it might be given back meanwhile.
+        if self.active.is_none() && self.any_spare() {
             self.begin()?;
         }
+        let mut room = self.room_in_bytes()?;
+        if room < first
+            && self.any_spare()
+            && self.active.as_ref().is_some_and(ActiveSegment::is_half)
+        {
+            // There is none behind this segment, but in a file that waits.
+            self.rotate(false)?;
+            self.begin()?;
+            room = self.room_in_bytes()?;
+        }
         let limits = &self.shared.limits;
-        let keep = limits.reserve();
-        let space = self.shared.fs.space(&self.shared.dir)?;
         let open = self.active.as_ref().map_or_else(|| limits.segment_bytes(), ActiveSegment::left);
-        // What a file has beyond its last record is counted already.
-        let slack = self.active.as_ref().map_or(0, ActiveSegment::slack);
-        let by_limit = limits.max_bytes.saturating_sub(self.shared.used_bytes());
-        let by_space = space.available.saturating_sub(limits.min_free);
-        let room = by_limit.min(by_space).saturating_add(slack).saturating_sub(keep);
         let mut bytes = 0;
         let mut count = 0;
         for submission in &self.pending {
@@ -342,18 +353,20 @@ impl Committer {
         Ok((count > 0).then_some(count))
     }
 
-    fn wait_for_room(&mut self) {
-        if self.shared.set_health(Health::Full) {
-            Counters::add(&self.shared.counters.full_episodes, 1);
-            tracing::warn!(
-                used = self.shared.used_bytes(),
-                max_bytes = self.shared.limits.max_bytes,
-                min_free = self.shared.limits.min_free,
-                "The log is full: what arrives waits."
-            );
-        }
-        let _ = self.shared.chores.try_send(Chore::Look);
-        let _ = self.shared.room.1.recv_timeout(RETRY);
+    fn any_spare(&self) -> bool {
+        self.begun && lock(&self.shared.spares).any_ready()
+    }
+
+    /// How much may be written: what the limits and the disk leave, and what a file has beyond its
+    /// last record, which is counted already.
+    fn room_in_bytes(&self) -> io::Result<u64> {
+        let limits = &self.shared.limits;
+        let space = self.shared.fs.space(&self.shared.dir)?;
+        let slack = self.active.as_ref().map_or(0, ActiveSegment::slack);
+        let by_limit = limits.max_bytes.saturating_sub(self.shared.used_bytes());
+        let by_space = space.available.saturating_sub(limits.min_free);
+        let room = by_limit.min(by_space).saturating_add(slack);
+        Ok(room.saturating_sub(limits.reserve()))
     }
 
     /// Writes the first `count` pending records, in one vectored write.
@@ -411,18 +424,19 @@ impl Committer {
             self.shared.synced.advance(last.end());
             std::thread::sleep(Duration::from_millis(20));
         }
+        if self.plant == Some(Plant::ReuseLsn) {
+            self.show();
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let Some(active) = self.active.as_mut() else { return Ok(()) };
         active.sync()?;
-        let epoch = active.epoch();
         self.unsynced_since = None;
         let Some(last) = self.unsynced.last() else { return Ok(()) };
         let end = last.end();
-        let synced = self.shared.synced.end().saturating_sub(1);
-        let done = std::mem::take(&mut self.unsynced);
-        let records = done.iter().filter(|s| s.kind == Kind::Entries);
-        self.shared.tail.push(
-            records.map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() }),
-        );
+        if self.plant != Some(Plant::ReuseLsn) {
+            self.show();
+        }
+        self.unsynced.clear();
         let bytes = LockFile::encode_synced(self.shared.log_id, end.saturating_sub(1));
         // For readers beside this process, and before anybody is told: what is durable does not
         // depend on it, but after a kill it says how far the acknowledgements had come.
@@ -433,6 +447,21 @@ impl Committer {
         }
         self.shared.synced.advance(end);
         Ok(())
+    }
+
+    /// Puts what was written where readers find the newest records.
+    fn show(&self) {
+        let Some(active) = &self.active else { return };
+        let (synced, epoch) = (self.shared.synced.end().saturating_sub(1), active.epoch());
+        let records = self.unsynced.iter().filter(|s| s.kind == Kind::Entries);
+        self.shared.tail.push(
+            records.map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() }),
+        );
+        if self.plant == Some(Plant::ReuseLsn)
+            && let Some(last) = self.unsynced.last()
+        {
+            self.shared.shown.advance(last.end());
+        }
     }
 
     fn mark(&mut self) -> io::Result<()> {
@@ -454,10 +483,16 @@ impl Committer {
         if !self.unsynced.is_empty() {
             self.sync()?;
         }
-        let synced = self.shared.synced.end().saturating_sub(1);
-        let first_pending = self.pending.front().map_or(self.next, |s| s.first);
+        let mut synced = self.shared.synced.end().saturating_sub(1);
+        let mut next = self.pending.front().map_or(self.next, |s| s.first);
         if let Some(mut active) = self.active.take() {
-            active.seal(synced, first_pending, clean)?;
+            // What was dropped is the next segment's to tell: this one ends before it.
+            let dropped = self.dropped_unnamed();
+            if let Some(first) = dropped.first() {
+                (synced, next) = (first.range.start.saturating_sub(1), first.range.start);
+            }
+            let void = dropped.iter().map(Missing::count).sum();
+            active.seal(synced, next, clean, void)?;
             self.witnessed = synced;
         }
         let _ = self.shared.chores.try_send(Chore::Look);
@@ -483,7 +518,9 @@ impl Committer {
             return;
         }
         if is_no_room(error) {
-            self.wait_for_room();
+            if let Err(error) = self.wait_for_room() {
+                tracing::warn!(%error, "What was written cannot be synced.");
+            }
             return;
         }
         if self.shared.set_health(Health::Failed) {
@@ -507,6 +544,10 @@ impl Committer {
         }
         let clean = self.pending.is_empty() && self.unsynced.is_empty();
         let ended = (|| {
+            if !self.dropped_unnamed().is_empty() {
+                self.rotate(false)?;
+                self.begin()?;
+            }
             if self.active.is_some() {
                 self.mark()?;
             }

@@ -107,6 +107,10 @@ pub enum Refused {
     /// Writing failed and a new segment could not be begun either; it is tried again.
     #[error("the log has failed: {0}")]
     Failed(Arc<io::Error>),
+    /// The log was full, and by [`OnFull::DropNewest`](crate::OnFull::DropNewest) the record was
+    /// dropped, or one of those that were waited for with it.
+    #[error("the log is full: dropped")]
+    Dropped,
     /// The record is larger than the log's limits allow.
     #[error("a record of {found} bytes; at most {limit} fit the log's limits")]
     TooLarge {
@@ -120,7 +124,7 @@ pub enum Refused {
 impl PartialEq for Refused {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Closed, Self::Closed) => true,
+            (Self::Closed, Self::Closed) | (Self::Dropped, Self::Dropped) => true,
             (Self::Failed(a), Self::Failed(b)) => a.kind() == b.kind(),
             (Self::TooLarge { found: a, .. }, Self::TooLarge { found: b, .. }) => a == b,
             _ => false,

@@ -111,7 +111,7 @@ pub struct CheckedOpening {
 }
 
 /// The nearest directory at or above `dir` that exists.
-fn ground(fs: &dyn FileSystem, dir: &Path) -> io::Result<std::path::PathBuf> {
+pub(crate) fn ground(fs: &dyn FileSystem, dir: &Path) -> io::Result<std::path::PathBuf> {
     for level in dir.ancestors() {
         let level = if level.as_os_str().is_empty() { Path::new(".") } else { level };
         match fs.list(level) {

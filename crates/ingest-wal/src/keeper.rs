@@ -1,19 +1,21 @@
 //! The keeper thread: snapshots of the consumers' state, and the removal of what all have passed.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::directory::{self, CURSORS};
+use crate::directory;
 use crate::format::{SegmentName, Snapshot};
 use crate::fs::{OpenMode, write_all_at};
 use crate::missing::Totals;
+use crate::options::OnFull;
 use crate::shared::{Chore, Counters, Segment, Shared, lock};
 use crate::status::Health;
-use crate::{Lsn, opening, spare};
+use crate::{Lsn, MissingCause, RangeSet, opening, spare};
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -129,8 +131,7 @@ impl Keeper {
 
     fn write(&mut self, sequence: u64, bytes: &[u8]) -> io::Result<()> {
         let at = usize::from(!sequence.is_multiple_of(2));
-        let name = CURSORS.get(at).copied().unwrap_or("cursor-0");
-        let path = self.shared.dir.join(name);
+        let path = self.shared.dir.join(directory::cursor_file(sequence));
         let file = self.shared.fs.open(&path, OpenMode::Create)?;
         write_all_at(&*file, &mut [IoSlice::new(bytes)], 0)?;
         file.set_len(bytes.len() as u64)?;
@@ -177,6 +178,7 @@ impl Keeper {
             changed = true;
         }
         let passed = self.passed();
+        lock(&shared.missing).forget_dropped_below(passed);
         loop {
             let segments = shared.segments();
             let Some([oldest, next]) = segments.first_chunk::<2>() else { break };
@@ -200,12 +202,63 @@ impl Keeper {
         // A writer that waits, though all that may go is gone, needs room of another shape: for
         // one large record, say.
         if !changed && shared.health() == Health::Full {
-            changed = shared.give_back_spare();
+            changed = shared.give_back_spare() || self.drop_oldest();
         }
         if changed || lock(&shared.spares).unsettled() {
             self.sync_names();
             let _ = shared.room.0.try_send(());
         }
+    }
+
+    /// Gives the oldest segment up though not everybody has passed it, if the options say so; says
+    /// whether there was one. What somebody had not passed is counted.
+    fn drop_oldest(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let segments = shared.segments();
+        let Some([oldest, _]) = segments.first_chunk::<2>() else { return false };
+        let Some(account) = oldest.account() else { return false };
+        if shared.options.on_full != OnFull::DropOldest {
+            return false;
+        }
+        let range = account.start..account.end;
+        let unpassed = self.unpassed(&range);
+        let lost: u64 = {
+            let mut missing = lock(&shared.missing);
+            let parts = unpassed.as_slice().iter();
+            parts.map(|part| missing.count(part.clone(), MissingCause::Dropped)).sum()
+        };
+        // Consumers meet the gap with its cause, after a kill too, and whichever file is lost.
+        let told = if lost > 0 { 2 } else { 0 };
+        if let Err(error) = (0..told).try_for_each(|_| self.snapshot(true)) {
+            tracing::warn!(%error, "Nothing is dropped: that could not be written down.");
+            return false;
+        }
+        if let Err(error) = self.retire(oldest) {
+            tracing::warn!(segment = %oldest.name, %error, "Cannot remove a segment.");
+            return false;
+        }
+        lock(&shared.missing).forget_below(account.end);
+        Counters::add(&shared.counters.expired, account.entries.saturating_sub(lost));
+        Counters::add(&shared.counters.dropped_oldest, lost);
+        if lost > 0 {
+            tracing::error!(
+                segment = %oldest.name, entries = lost,
+                "The log is full: entries that were accepted are dropped for newer ones."
+            );
+        }
+        true
+    }
+
+    /// What of a range some consumer, by the synced snapshot, has not passed.
+    fn unpassed(&self, range: &Range<Lsn>) -> RangeSet {
+        let Some(snapshot) = &self.written else { return std::iter::once(range.clone()).collect() };
+        let holding = snapshot.cursors.iter().filter(|cursor| !cursor.released);
+        let left = holding.flat_map(|cursor| {
+            let from = range.start.max(cursor.low).min(range.end);
+            let above: RangeSet = cursor.above.iter().cloned().collect();
+            above.gaps_in(&(from..range.end))
+        });
+        left.collect()
     }
 
     /// Looks how many bytes there are beside the segments and spare files that are known.

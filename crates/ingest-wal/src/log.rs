@@ -14,10 +14,13 @@ use crate::catalog::{Catalog, Tally};
 use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
 use crate::error::{OpenError, Refused};
 use crate::fs::FileSystem;
+use crate::hold;
+use crate::intake::Intake;
 use crate::keeper::{self, Keeper};
 use crate::missing::MissingTable;
 use crate::opening;
 use crate::options::{Limits, Options};
+use crate::plant::Plant;
 use crate::progress::{Progress, Reached};
 use crate::reader::Reader;
 use crate::shared::{Chore, Counters, Shared, lock};
@@ -57,25 +60,19 @@ pub struct Entries {
     pub permits: Vec<Permit>,
 }
 
-#[derive(Debug)]
-struct Intake {
-    next: Lsn,
-    closed: bool,
-    sender: Sender<Message>,
-}
-
 /// A handle for producers; clones write to the same log.
 #[derive(Clone, Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
-    intake: Arc<Mutex<Intake>>,
+    intake: Arc<Intake<Sender<Message>>>,
 }
 
 /// The LSNs that a record was given, and the level it asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a record that was handed over is not durable yet"]
 pub struct Ticket {
-    /// LSN of its first entry.
+    /// LSN of its first entry. Whoever hands several records over in one go may put that of the
+    /// first one here: then waiting is for all of them.
     pub first: Lsn,
     /// LSN after its last.
     pub end: Lsn,
@@ -145,37 +142,46 @@ impl Writer {
         {
             return Err(refused);
         }
-        let mut intake = lock(&self.intake);
-        if intake.closed {
-            return Err(Refused::Closed);
-        }
-        let first = intake.next;
-        let end = first.saturating_add(u64::from(submission.count));
-        submission.first = first;
-        intake.next = end;
-        intake.sender.send(Message::Append(submission)).map_err(|_| Refused::Closed)?;
-        Ok((first, end))
+        let numbers = self.intake.number(submission.count, |first| {
+            submission.first = first;
+            Message::Append(submission)
+        })?;
+        Ok((numbers.start, numbers.end))
     }
 
     /// The next LSN to be given.
     #[must_use]
     pub fn next(&self) -> Lsn {
-        lock(&self.intake).next
+        self.intake.next()
     }
 
     /// Waits until a record counts as done by its level.
     pub fn done(&self, ticket: &Ticket) -> Reached {
-        let (progress, end) = match ticket.level {
-            Level::Memory => (&self.shared.written, 0),
-            Level::Os => (&self.shared.written, ticket.end),
-            Level::Disk => (&self.shared.synced, ticket.end),
+        let (progress, range) = match ticket.level {
+            Level::Memory => (&self.shared.written, 0..0),
+            Level::Os => (&self.shared.written, ticket.first..ticket.end),
+            Level::Disk => (&self.shared.synced, ticket.first..ticket.end),
         };
-        Reached::new(Arc::clone(progress), end)
+        Reached::new(Arc::clone(progress), range)
     }
 
-    /// Waits until everything below `end` is durable.
+    /// Waits until everything below `end` is durable. With
+    /// [`OnFull::DropNewest`](crate::OnFull::DropNewest) that is all below it that was not dropped.
     pub fn synced(&self, end: Lsn) -> Reached {
-        Reached::new(Arc::clone(&self.shared.synced), end)
+        Reached::new(Arc::clone(&self.shared.synced), end..end)
+    }
+
+    /// Whether some of these LSNs were dropped, in this run, because the log was full.
+    #[must_use]
+    pub fn was_dropped(&self, ticket: &Ticket) -> bool {
+        self.shared.synced.outcome(&(ticket.first..ticket.end)).is_err()
+    }
+
+    /// Entries of the source of this number that were dropped, in this run, because the log was full
+    /// when they arrived ([`OnFull::DropNewest`](crate::OnFull::DropNewest)).
+    #[must_use]
+    pub fn dropped_of(&self, source: u16) -> u64 {
+        lock(&self.shared.dropped_by_source).get(&source).copied().unwrap_or(0)
     }
 
     /// Everything below is durable.
@@ -184,10 +190,27 @@ impl Writer {
         self.shared.synced.end()
     }
 
+    /// Readers see everything below: what is durable.
+    #[must_use]
+    pub fn shown_end(&self) -> Lsn {
+        self.shared.shown.end()
+    }
+
+    /// Waits until readers see everything below `end`.
+    pub fn shown(&self, end: Lsn) -> Reached {
+        Reached::new(Arc::clone(&self.shared.shown), end..end)
+    }
+
     /// The process-wide budget of bytes in flight.
     #[must_use]
     pub fn permits(&self) -> &Permits {
         &self.shared.permits
+    }
+
+    /// Has everything synced that was handed over so far, whatever its level. Does not wait for
+    /// that.
+    pub fn sync(&self) {
+        self.intake.pass(Message::Sync);
     }
 
     /// Tells the log that consumers have moved on: their state is kept soon.
@@ -231,12 +254,15 @@ impl Log {
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self, OpenError> {
         let fs = Arc::clone(&options.file_system);
-        make_dir(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
-        let space = fs.space(dir).map_err(OpenError::io("cannot measure", dir))?;
+        // Limits that cannot work are told before anything is made.
+        let ground = hold::ground(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
+        let space = fs.space(&ground).map_err(OpenError::io("cannot measure", dir))?;
         let limits = Limits::resolve(&options, dir, space)?;
+        make_dir(&*fs, dir).map_err(OpenError::io("cannot make", dir))?;
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
         let plan = opening::plan(&*fs, dir, (&limits, options.keep_all), &*lock_file, &*catalog)?;
         let (chores, chores_inbox) = unbounded();
+        let synced = Arc::new(Progress::new(plan.synced_end));
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             fs,
@@ -246,7 +272,8 @@ impl Log {
             catalog,
             permits: Permits::new(limits.memory),
             written: Arc::new(Progress::new(plan.synced_end)),
-            synced: Arc::new(Progress::new(plan.synced_end)),
+            shown: shown_progress(&synced),
+            synced,
             tail: Tail::new(limits.tail_bytes),
             missing: Mutex::new(plan.missing),
             recovered: Mutex::new(plan.recovered),
@@ -258,6 +285,7 @@ impl Log {
             health: AtomicU8::new(Health::Accepting.code()),
             chores,
             room: bounded(1),
+            dropped_by_source: Mutex::default(),
             counters: Counters { expired: plan.expired_total.into(), ..Counters::default() },
             options,
         });
@@ -287,8 +315,7 @@ impl Log {
             spawn("ingest-keeper", move || keeper.run())
                 .map_err(OpenError::io("cannot start a thread for", dir))?,
         ];
-        let intake = Intake { next: plan.next, closed: false, sender };
-        let intake = Arc::new(Mutex::new(intake));
+        let intake = Arc::new(Intake::new(plan.next, sender));
         let writer = Writer { shared: Arc::clone(&shared), intake };
         Ok(Self { shared, writer, recovery: plan.report, cursors: plan.cursors, threads })
     }
@@ -386,7 +413,7 @@ impl Log {
 
     /// Syncs everything written so far, whatever its level.
     pub fn sync(&self) {
-        let _ = lock(&self.writer.intake).sender.send(Message::Sync);
+        self.writer.sync();
     }
 
     /// A moment of the log.
@@ -439,6 +466,8 @@ impl Log {
             snapshot_failures: load(&counters.snapshot_failures),
             quarantined_bytes: load(&counters.quarantined_bytes),
             full_episodes: load(&counters.full_episodes),
+            dropped_newest: load(&counters.dropped_newest),
+            dropped_oldest: load(&counters.dropped_oldest),
         }
     }
 
@@ -452,13 +481,8 @@ impl Log {
 
     fn end(&mut self) -> Unwritten {
         let (done, unwritten) = bounded(1);
-        {
-            let mut intake = lock(&self.writer.intake);
-            if intake.closed {
-                return Unwritten::default();
-            }
-            intake.closed = true;
-            let _ = intake.sender.send(Message::Close(done));
+        if !self.writer.intake.close(Message::Close(done)) {
+            return Unwritten::default();
         }
         let _ = self.shared.room.0.try_send(());
         let unwritten = unwritten.recv().unwrap_or_default();
@@ -503,6 +527,14 @@ fn make_dir(fs: &dyn FileSystem, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Readers see what is synced, and nothing else; a planted bug shows them more.
+fn shown_progress(synced: &Arc<Progress>) -> Arc<Progress> {
+    if Plant::ReuseLsn.is_active() {
+        return Arc::new(Progress::new(synced.end()));
+    }
+    Arc::clone(synced)
 }
 
 fn accepted(shared: &Shared, missing: &MissingTable) -> (Lsn, u64) {

@@ -14,6 +14,8 @@ pub(crate) struct MissingTable {
     void: RangeSet,
     unwitnessed: RangeSet,
     damaged: RangeSet,
+    /// Below the oldest segment; kept until all have passed them.
+    dropped: RangeSet,
     pub(crate) void_total: u64,
     pub(crate) unwitnessed_total: u64,
     pub(crate) damaged_total: u64,
@@ -57,7 +59,7 @@ impl MissingTable {
     /// Where the first known range at or above `lsn` begins.
     pub(crate) fn next_known(&self, lsn: Lsn) -> Option<Lsn> {
         let all = lsn..Lsn::MAX;
-        [&self.void, &self.unwitnessed, &self.damaged]
+        [&self.void, &self.unwitnessed, &self.damaged, &self.dropped]
             .into_iter()
             .filter_map(|set| set.overlapping(&all).next())
             .map(|range| range.start)
@@ -76,6 +78,7 @@ impl MissingTable {
             MissingCause::Void => &mut self.void,
             MissingCause::Unwitnessed => &mut self.unwitnessed,
             MissingCause::Damaged => &mut self.damaged,
+            MissingCause::Dropped => &mut self.dropped,
         }
     }
 
@@ -89,6 +92,7 @@ impl MissingTable {
             MissingCause::Void => self.void_total += added,
             MissingCause::Unwitnessed => self.unwitnessed_total += added,
             MissingCause::Damaged => self.damaged_total += added,
+            MissingCause::Dropped => {}
         }
         added
     }
@@ -102,6 +106,9 @@ impl MissingTable {
             .collect::<Vec<_>>()
             .iter()
             .flat_map(|gap| self.damaged.gaps_in(gap))
+            .collect::<Vec<_>>()
+            .iter()
+            .flat_map(|gap| self.dropped.gaps_in(gap))
             .collect()
     }
 
@@ -111,6 +118,7 @@ impl MissingTable {
             (&self.void, MissingCause::Void),
             (&self.unwitnessed, MissingCause::Unwitnessed),
             (&self.damaged, MissingCause::Damaged),
+            (&self.dropped, MissingCause::Dropped),
         ]
         .into_iter()
         .find_map(|(set, cause)| Some(Missing { range: set.range_of(lsn)?, cause }))
@@ -122,6 +130,7 @@ impl MissingTable {
             MissingCause::Void => self.void.total_in(range),
             MissingCause::Unwitnessed => self.unwitnessed.total_in(range),
             MissingCause::Damaged => self.damaged.total_in(range),
+            MissingCause::Dropped => self.dropped.total_in(range),
         }
     }
 
@@ -132,6 +141,7 @@ impl MissingTable {
             (&self.void, MissingCause::Void),
             (&self.unwitnessed, MissingCause::Unwitnessed),
             (&self.damaged, MissingCause::Damaged),
+            (&self.dropped, MissingCause::Dropped),
         ]
         .into_iter()
         .flat_map(|(set, cause)| {
@@ -148,7 +158,12 @@ impl MissingTable {
         list.split_off(list.len().saturating_sub(LISTED))
     }
 
-    /// Forgets ranges below the oldest segment; the totals stay.
+    /// Forgets what was dropped and has been passed by all since.
+    pub(crate) fn forget_dropped_below(&mut self, lsn: Lsn) {
+        self.dropped.remove_below(lsn);
+    }
+
+    /// Forgets ranges below the oldest segment, but for what was dropped; the totals stay.
     pub(crate) fn forget_below(&mut self, lsn: Lsn) {
         for set in [&mut self.void, &mut self.unwitnessed, &mut self.damaged] {
             set.remove_below(lsn);

@@ -129,6 +129,15 @@ pub(crate) fn plan(
     };
     set_foreign_aside(fs, dir, &mut opened, log_id).map_err(io("cannot put aside a file of"))?;
     let snapshot = snapshots.into_iter().find(|snapshot| snapshot.log_id == log_id);
+    if let Some(snapshot) = &snapshot {
+        // A killed process may have written it and not synced it. It has to be durable before the
+        // other file, which is, is written over.
+        let path = dir.join(directory::cursor_file(snapshot.sequence));
+        let synced = fs.open(&path, OpenMode::ReadWrite).and_then(|file| file.sync_data());
+        if let Err(error) = synced {
+            tracing::warn!(path = %path.display(), %error, "Cannot sync the consumers' state.");
+        }
+    }
     let lock_synced = lock.synced.filter(|_| lock.holder.is_some_and(|(_, id)| id == log_id));
     let plan = Recoverer { fs, dir, catalog, log_id }
         .run(opened, snapshot, lock_synced, listing.other_bytes)
@@ -301,7 +310,7 @@ impl Recoverer<'_> {
                     missing.know(&seal.missing);
                 }
                 // An older snapshot, or none, does not know what a later epoch began with.
-                if segment.name.epoch > snapshot.epoch {
+                if segment.name.epoch > snapshot.epoch || segment.name.first >= snapshot.next {
                     missing.know(&self.announced(segment)?);
                 }
                 Known {
@@ -370,7 +379,7 @@ impl Recoverer<'_> {
         self.count_missing(&known, synced_end, top, &witnesses, &mut missing, &mut report);
         let next = if report.new {
             1
-        } else if clean {
+        } else if clean || Plant::ReuseLsn.is_active() {
             top
         } else {
             let above = (top - 1).max(named).saturating_add(SLACK);
@@ -574,8 +583,16 @@ impl Recoverer<'_> {
                     end = given;
                 }
             }
-            let Some(scan) = &segment.scan else { continue };
-            for gap in scan.lsns.gaps_in(&(segment.name.first..end)) {
+            let gaps = match &segment.scan {
+                Some(scan) => scan.lsns.gaps_in(&(segment.name.first..end)),
+                // Its own gaps are found by whoever reads it. But behind the last one lies what
+                // something else speaks of: a segment that is gone, what was passed over, or both.
+                None if next.is_none() && segment.next < end => {
+                    std::iter::once(segment.next..end).collect()
+                }
+                None => continue,
+            };
+            for gap in gaps {
                 let split = synced_end.clamp(gap.start, gap.end);
                 report.damaged += missing.count(gap.start..split, MissingCause::Damaged);
                 report.unwitnessed += missing.count(split..gap.end, MissingCause::Unwitnessed);

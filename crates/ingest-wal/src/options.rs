@@ -11,6 +11,41 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
+/// What happens to entries when the log is full: its limits are reached, or the disk has no room, and
+/// no history is left that could go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnFull {
+    /// They wait, and with them whoever sends: nothing is dropped.
+    #[default]
+    Block,
+    /// Those that arrive are dropped and counted ([`Status::dropped_newest`]). Whoever waits for
+    /// one gets [`Refused::Dropped`].
+    ///
+    /// [`Status::dropped_newest`]: crate::Status::dropped_newest
+    /// [`Refused::Dropped`]: crate::Refused::Dropped
+    DropNewest,
+    /// Those that were accepted first are dropped for those that arrive, a whole segment at a time,
+    /// whether or not all consumers have passed them, and counted ([`Status::dropped_oldest`]).
+    /// A consumer meets the gap as one with the cause [`MissingCause::Dropped`].
+    ///
+    /// [`Status::dropped_oldest`]: crate::Status::dropped_oldest
+    /// [`MissingCause::Dropped`]: crate::MissingCause::Dropped
+    DropOldest,
+}
+
+impl OnFull {
+    /// Its name in configurations and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::DropNewest => "drop-newest",
+            Self::DropOldest => "drop-oldest",
+        }
+    }
+}
+
 /// How a log is opened. `None` means the default that depends on the file system.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -36,6 +71,8 @@ pub struct Options {
     pub idle_mark: Duration,
     /// Records of level `os` are synced within this time. Default: 200 ms.
     pub os_sync: Duration,
+    /// What happens to entries when the log is full. Default: [`OnFull::Block`].
+    pub on_full: OnFull,
     /// How often the consumers' state is kept. Default: 1 s.
     pub snapshot_every: Duration,
     /// How long opening waits for another process to let go. Default: 1 s.
@@ -59,6 +96,7 @@ impl Default for Options {
             group_bytes: 2 * MIB,
             idle_mark: Duration::from_millis(100),
             os_sync: Duration::from_millis(200),
+            on_full: OnFull::Block,
             snapshot_every: Duration::from_secs(1),
             lock_wait: Duration::from_secs(1),
             keep_all: false,

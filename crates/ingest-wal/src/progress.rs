@@ -2,19 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::Lsn;
-use crate::block_on::block_on;
 use crate::error::Refused;
+use crate::sync::{AtomicBool, AtomicU64, Misstep, Mutex, MutexGuard, block_on, planted};
+use crate::{Lsn, RangeSet};
+
+/// Ranges of dropped LSNs that are told apart. Beyond, the oldest are taken together: somebody who
+/// waits that late for something between them is told that it was dropped, and may repeat it.
+const MOST_DROPPED: usize = 1024;
 
 /// A watermark with waiters: every LSN below `end` has got there.
 #[derive(Debug)]
 pub(crate) struct Progress {
     end: AtomicU64,
+    /// Something was dropped: looked at before the lock is taken.
+    dropped: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -23,11 +30,13 @@ struct State {
     next_id: u64,
     waiters: BTreeMap<(Lsn, u64), Waker>,
     refused: Option<Refused>,
+    /// LSNs that were dropped in this run.
+    dropped: RangeSet,
 }
 
 impl Progress {
     pub(crate) fn new(end: Lsn) -> Self {
-        Self { end: AtomicU64::new(end), state: Mutex::default() }
+        Self { end: AtomicU64::new(end), dropped: AtomicBool::new(false), state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -51,6 +60,28 @@ impl Progress {
             std::mem::replace(&mut state.waiters, later)
         };
         woken.into_values().for_each(Waker::wake);
+    }
+
+    /// Moves the watermark over LSNs that were dropped; waiting for one of them fails.
+    pub(crate) fn drop_range(&self, range: Range<Lsn>) {
+        let end = range.end;
+        {
+            let mut state = self.lock();
+            state.dropped.insert(range);
+            state.dropped.merge_oldest(MOST_DROPPED);
+            self.dropped.store(true, Ordering::Release);
+        }
+        self.advance(end);
+    }
+
+    /// What is to be said to somebody who waited for these LSNs, which the watermark has passed.
+    pub(crate) fn outcome(&self, range: &Range<Lsn>) -> Result<(), Refused> {
+        if self.dropped.load(Ordering::Acquire)
+            && self.lock().dropped.overlapping(range).next().is_some()
+        {
+            return Err(Refused::Dropped);
+        }
+        Ok(())
     }
 
     /// From now on waiting fails with this error (`None`: it works again).
@@ -77,19 +108,20 @@ impl Progress {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Reached {
     progress: Arc<Progress>,
+    start: Lsn,
     end: Lsn,
     id: Option<u64>,
 }
 
 impl Reached {
-    pub(crate) fn new(progress: Arc<Progress>, end: Lsn) -> Self {
-        Self { progress, end, id: None }
+    pub(crate) fn new(progress: Arc<Progress>, range: Range<Lsn>) -> Self {
+        Self { progress, start: range.start, end: range.end, id: None }
     }
 
     /// Blocks the thread until it is so.
     ///
     /// # Errors
-    /// [`Refused`] when the log failed or was closed before.
+    /// [`Refused`] when the log failed or was closed before, or dropped some of it.
     pub fn wait(self) -> Result<(), Refused> {
         block_on(self)
     }
@@ -100,13 +132,15 @@ impl Future for Reached {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let range = this.start..this.end;
         if this.progress.end() >= this.end {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(this.progress.outcome(&range));
         }
         let mut state = this.progress.lock();
         // Under the lock, so that an advance in between is not missed.
-        if this.progress.end() >= this.end {
-            return Poll::Ready(Ok(()));
+        if this.progress.end() >= this.end && !planted(Misstep::LookedOnce) {
+            drop(state);
+            return Poll::Ready(this.progress.outcome(&range));
         }
         if let Some(refused) = &state.refused {
             return Poll::Ready(Err(refused.clone()));
@@ -148,8 +182,8 @@ mod tests {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let mut cx = Context::from_waker(&waker);
-        let mut near = Reached::new(Arc::clone(&progress), 5);
-        let mut far = Reached::new(Arc::clone(&progress), 6);
+        let mut near = Reached::new(Arc::clone(&progress), 4..5);
+        let mut far = Reached::new(Arc::clone(&progress), 5..6);
         assert!(Pin::new(&mut near).poll(&mut cx).is_pending());
         assert!(Pin::new(&mut far).poll(&mut cx).is_pending());
         progress.advance(5);
@@ -159,7 +193,24 @@ mod tests {
         progress.refuse(Some(Refused::Closed));
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
         assert_eq!(Pin::new(&mut far).poll(&mut cx), Poll::Ready(Err(Refused::Closed)));
-        assert!(Reached::new(progress, 3).wait().is_ok(), "what was reached stays reached");
+        assert!(Reached::new(progress, 1..3).wait().is_ok(), "what was reached stays reached");
+    }
+
+    #[test]
+    fn who_waits_for_something_dropped_is_told_so_now_and_later() {
+        let progress = Arc::new(Progress::new(1));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut early = Reached::new(Arc::clone(&progress), 3..7);
+        let mut all = Reached::new(Arc::clone(&progress), 1..10);
+        assert!(Pin::new(&mut early).poll(&mut cx).is_pending());
+        assert!(Pin::new(&mut all).poll(&mut cx).is_pending());
+        progress.advance(5);
+        progress.drop_range(5..7);
+        assert_eq!(Pin::new(&mut early).poll(&mut cx), Poll::Ready(Err(Refused::Dropped)));
+        progress.advance(10);
+        assert_eq!(Pin::new(&mut all).poll(&mut cx), Poll::Ready(Err(Refused::Dropped)));
+        let wait = |range| Reached::new(Arc::clone(&progress), range).wait();
+        assert_eq!((wait(1..5), wait(6..7), wait(7..10)), (Ok(()), Err(Refused::Dropped), Ok(())));
     }
 
     #[test]
@@ -167,7 +218,7 @@ mod tests {
         let progress = Arc::new(Progress::new(1));
         let waiting = {
             let progress = Arc::clone(&progress);
-            std::thread::spawn(move || Reached::new(progress, 3).wait())
+            std::thread::spawn(move || Reached::new(progress, 2..3).wait())
         };
         progress.advance(2);
         progress.advance(3);

@@ -91,6 +91,18 @@ impl RangeSet {
         gaps
     }
 
+    /// Takes the oldest ranges together, with what is between them, until there are at most `most`.
+    pub(crate) fn merge_oldest(&mut self, most: usize) {
+        let Some(surplus) = self.ranges.len().checked_sub(most.max(1)).filter(|n| *n > 0) else {
+            return;
+        };
+        let start = self.ranges.first().map_or(0, |range| range.start);
+        self.ranges.drain(..surplus);
+        if let Some(first) = self.ranges.first_mut() {
+            first.start = start;
+        }
+    }
+
     /// Takes `range` out.
     pub fn remove(&mut self, range: &Range<Lsn>) {
         if range.is_empty() {
@@ -131,6 +143,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_oldest_are_taken_together() {
+        let mut set: RangeSet = [1..2, 4..5, 7..8].into_iter().collect();
+        set.merge_oldest(3);
+        assert_eq!(set.as_slice().len(), 3);
+        set.merge_oldest(2);
+        assert_eq!(set.as_slice(), [1..5, 7..8]);
+    }
 
     proptest! {
         #[test]

@@ -1,5 +1,6 @@
 //! What the log's threads, its producers and its readers share.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -98,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) permits: Permits,
     pub(crate) written: Arc<Progress>,
     pub(crate) synced: Arc<Progress>,
+    /// What readers may see: what is synced, and the same object (but for a planted bug).
+    pub(crate) shown: Arc<Progress>,
     pub(crate) tail: Tail,
     pub(crate) missing: Mutex<MissingTable>,
     pub(crate) recovered: Mutex<Vec<Recovered>>,
@@ -114,6 +117,8 @@ pub(crate) struct Shared {
     pub(crate) chores: Sender<Chore>,
     /// Rung by the keeper when there may be room.
     pub(crate) room: (Sender<()>, Receiver<()>),
+    /// Entries that were dropped when they arrived, by the number of their source.
+    pub(crate) dropped_by_source: Mutex<BTreeMap<u16, u64>>,
     pub(crate) counters: Counters,
 }
 
@@ -136,6 +141,8 @@ pub(crate) struct Counters {
     pub(crate) expired: AtomicU64,
     pub(crate) quarantined_bytes: AtomicU64,
     pub(crate) full_episodes: AtomicU64,
+    pub(crate) dropped_newest: AtomicU64,
+    pub(crate) dropped_oldest: AtomicU64,
 }
 
 impl Counters {

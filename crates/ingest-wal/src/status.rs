@@ -9,7 +9,8 @@ use crate::{LogId, Lsn};
 pub enum Health {
     /// It does.
     Accepting,
-    /// It has no room: what was handed over waits, nothing is refused and nothing dropped.
+    /// It has no room: what was handed over waits, or is dropped and counted, as
+    /// [`Options::on_full`](crate::Options::on_full) says.
     Full,
     /// Writing failed and a new segment could not be begun: records are refused until it works
     /// again, which is tried all the time.
@@ -114,6 +115,13 @@ pub struct Status {
     pub quarantined_bytes: u64,
     /// How often the log became full in this run.
     pub full_episodes: u64,
+    /// Entries that arrived at a full log and were dropped in this run
+    /// ([`OnFull::DropNewest`](crate::OnFull::DropNewest)). Their LSNs are among the void ones.
+    pub dropped_newest: u64,
+    /// Accepted entries that some consumer had not passed and whose segment was given up for new
+    /// ones in this run ([`OnFull::DropOldest`](crate::OnFull::DropOldest)). They are not among the
+    /// expired ones.
+    pub dropped_oldest: u64,
 }
 
 /// What opening found.

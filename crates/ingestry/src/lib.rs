@@ -7,6 +7,7 @@
 //! | `entry` | `entry` | `ingest-entry` | on |
 //! | `graphite` | `graphite` | `graphite-proto` | on |
 //! | `hydra` | `hydra` | `hydra-ws` | off |
+//! | `loggregator` | `loggregator` | `loggregator-consumer` | off |
 //! | `wal` | `wal` | `ingest-wal` | off |
 //! | `store` | `store` | `ingest-store` | off |
 //! | `mux` | `mux` | `ingest-mux` | off |
@@ -26,10 +27,11 @@
 //! | search what a log keeps, or follow it | `store::Store` |
 //! | send entries to one or many destinations at least once, each at its pace | `mux::Muxer`, `mux::Destination` |
 //! | speak the Gravwell ingest protocol, as an ingester or as an indexer | `wire::connect`, `wire::Acceptor` |
+//! | read what Cloud Foundry's Loggregator sends, of any generation | `loggregator::v2::Envelope` |
 //! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
 //! | run it as a program | the binary `ingestry` of `ingest-gateway` |
 //!
-//! They stack: `entry`, `wal`, `graphite` and `hydra` know none of the others; `wire` stands on `entry`;
+//! They stack: `entry`, `wal`, `graphite`, `hydra` and `loggregator` know none of the others; `wire` stands on `entry`;
 //! `store` and `mux` stand on `entry` and `wal`; `gateway` stands on all but `wire`, as yet. Taking one never brings a crate above it.
 
 #[cfg(feature = "graphite")]
@@ -48,6 +50,8 @@ pub use ingest_store as store;
 pub use ingest_wal as wal;
 #[cfg(feature = "wire")]
 pub use ingest_wire as wire;
+#[cfg(feature = "loggregator")]
+pub use loggregator_consumer as loggregator;
 
 /// The examples of the documents are compiled and run with the tests.
 #[cfg(doctest)]

@@ -11,7 +11,11 @@
 mod case;
 #[cfg(feature = "bench")]
 mod gateway;
+#[cfg(feature = "bench")]
+mod graphite;
 mod launch;
+#[cfg(feature = "bench")]
+mod mux;
 #[cfg(feature = "bench")]
 mod process;
 #[cfg(feature = "bench")]

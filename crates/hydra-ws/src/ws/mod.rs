@@ -117,13 +117,21 @@ impl Frames {
     }
 
     /// Part of a message has come, and not all of it.
+    #[cfg(any(feature = "server", test))]
     pub(crate) fn is_mid_message(&self) -> bool {
         self.watch.is_mid_message()
     }
 
     /// Appends a ping without a payload.
+    #[cfg(feature = "server")]
     pub(crate) fn ping(&mut self, out: &mut Vec<u8>) {
         let _ = self.write(out, Message::Ping(Bytes::new()));
+    }
+
+    /// Appends a text message.
+    #[cfg(feature = "client")]
+    pub(crate) fn text(&mut self, text: String, out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.write(out, Message::text(text))
     }
 
     fn write(&mut self, out: &mut Vec<u8>, message: Message) -> Result<(), Fault> {
@@ -169,6 +177,7 @@ fn fault(error: Error) -> Fault {
 }
 
 /// Appends a text frame as a server sends it: without a mask.
+#[cfg(any(feature = "server", test))]
 pub(crate) fn write_text(payload: &[u8], out: &mut Vec<u8>) {
     const TEXT: u8 = 0x81;
     let length = payload.len();

@@ -100,6 +100,7 @@ impl Watch {
         }
     }
 
+    #[cfg(any(feature = "server", test))]
     pub(super) fn is_mid_message(&self) -> bool {
         self.have > 0 || self.frames > 0 || self.payload > 0
     }

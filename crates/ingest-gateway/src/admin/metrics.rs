@@ -139,6 +139,9 @@ fn log(f: &mut Families<'_>, log: &LogReport) -> fmt::Result {
     for (name, help, value) in lifetime.into_iter().chain(run) {
         f.counter(name, help, one(value))?;
     }
+    let dropped = [("newest", log.dropped_newest), ("oldest", log.dropped_oldest)];
+    let dropped = dropped.map(|(which, entries)| (vec![("reason", Cow::from(which))], entries));
+    f.counter("log_dropped_entries", "Entries dropped because the log was full.", dropped)?;
     f.counter("log_sync_seconds", "Time spent in syncs.", one(log.sync_seconds))?;
     let gauges = [
         ("log_oldest_lsn", "Oldest LSN that may still be there.", log.oldest_lsn),

@@ -65,7 +65,7 @@ fn empty_status() -> Status {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let muxer = Muxer::builder(dir.path()).start().unwrap();
+            let muxer = Muxer::builder().dir(dir.path()).start().unwrap();
             let status = muxer.status();
             muxer.close(Duration::ZERO).await;
             status

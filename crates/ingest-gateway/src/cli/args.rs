@@ -8,6 +8,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use ingest_entry::TagPattern;
 
+use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
+use super::hydra::HydraArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -36,14 +38,23 @@ pub enum Command {
     Search(SearchArgs),
     /// Show entries as they arrive
     Tail(TailArgs),
+    /// Talk to a server of Hydra's web sockets: lines in, replies out
+    Hydra(HydraArgs),
     /// Look after a log: inspect, verify, repair, export, replay, forget
     Wal(WalArgs),
+    /// Print a configuration to begin with
+    Config(ConfigArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them into a directory
+    Man(ManArgs),
 }
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct RunArgs {
-    /// The configuration; without one, Graphite over TCP and UDP and the admin pages on loopback
+    /// The configuration, with the files of conf.d beside it; without one, the default set of
+    /// sources and the admin pages, on loopback
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The directory of the log, instead of log.dir [default: ingestry-data]
@@ -320,6 +331,9 @@ mod tests {
             "search --follow --sort time",
             "tail --since now",
             "tail --limit 1",
+            "hydra",
+            "hydra tcp://h",
+            "hydra ws://h --header x",
             "wal",
             "wal fly",
             "wal forget",

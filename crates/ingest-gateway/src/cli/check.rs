@@ -13,7 +13,7 @@ use ingest_wal::{
 use rustix::fs::Access;
 
 use super::{CheckArgs, Exit};
-use crate::config::{Config, Loaded, Protocol, SourceKind, load};
+use crate::config::{Config, FRAGMENTS, Loaded, Protocol, SourceKind, load};
 use crate::gateway::GatewayError;
 use crate::log_options::log_options;
 use crate::secret::check_secret;
@@ -231,7 +231,12 @@ pub fn check(
             for warning in &loaded.warnings {
                 writeln!(err, "{warning}")?;
             }
-            writeln!(out, "{}: fine: {}", file.display(), loaded.config.summary())?;
+            let fragments = match loaded.files.len().saturating_sub(1) {
+                0 => String::new(),
+                1 => format!(" with 1 file of {FRAGMENTS}"),
+                n => format!(" with {n} files of {FRAGMENTS}"),
+            };
+            writeln!(out, "{}{fragments}: fine: {}", file.display(), loaded.config.summary())?;
             Ok((Exit::Fine, Some(loaded)))
         }
         Err(rejected) => {

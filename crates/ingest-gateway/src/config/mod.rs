@@ -1,7 +1,8 @@
 //! The configuration: what can be set, its defaults, and how it is read.
 //!
 //! [`load`] reads a file and reports everything that is wrong with it at once, each error with its
-//! line and column, the key, what was found and what is allowed. [`for_run`] is what `run` uses:
+//! line and column, the key, what was found and what is allowed. Fragments in the directory
+//! `conf.d` beside the file are read with it. [`for_run`] is what `run` uses:
 //! the file, or the default set, with the overrides of the command line on top. `check` reads
 //! through the same function, so that the two cannot disagree.
 //!
@@ -16,7 +17,7 @@
 //! | `log.max_bytes` | size, at least 1 MiB | the lesser of 10 GiB and a quarter of the file system |
 //! | `log.durability` | `memory`, `os`, `disk` | `disk` |
 //! | `log.min_free` | size | the lesser of 1 GiB and 5 % of the file system |
-//! | `log.on_full` | `block` | `block` |
+//! | `log.on_full` | `block` | `block`, `drop-newest`, `drop-oldest` |
 //! | `log.memory` | size, at least 1 MiB | 64 MiB |
 //! | `log.keep.bytes` | size, at most `log.max_bytes` | `log.max_bytes` |
 //! | `log.keep.age` | time, or `off` | `off` |
@@ -82,12 +83,14 @@ mod hydra;
 mod listen;
 mod load;
 mod log;
+mod merge;
 mod model;
 mod overrides;
 mod routes;
 mod secret;
 mod sources;
 mod syntax;
+mod texts;
 mod tls;
 mod values;
 mod walk;
@@ -101,7 +104,7 @@ pub use graphite::{
 };
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
-pub use load::{Loaded, MAX_FILE, load, parse};
+pub use load::{Loaded, load, parse};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,
@@ -110,4 +113,5 @@ pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };
 pub use secret::{SecretError, SecretFrom};
+pub use texts::{FRAGMENTS, MAX_FILE, MAX_FRAGMENTS};
 pub use tls::{ClientTls, ServerTls, TlsFileError};

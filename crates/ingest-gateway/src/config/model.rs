@@ -142,6 +142,10 @@ choice! {
         /// Sources wait.
         #[default]
         Block = "block",
+        /// What arrives is dropped, and counted.
+        DropNewest = "drop-newest",
+        /// What was accepted first is dropped, and counted, whether delivered or not.
+        DropOldest = "drop-oldest",
     }
 }
 

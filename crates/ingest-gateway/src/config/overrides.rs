@@ -219,7 +219,7 @@ pub enum StartError {
 pub fn for_run(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, StartError> {
     let mut loaded = match file {
         Some(file) => load(file)?,
-        None => Loaded { config: Config::default(), warnings: Vec::new() },
+        None => Loaded { config: Config::default(), warnings: Vec::new(), files: Vec::new() },
     };
     loaded.config.replace(overrides).map_err(StartError::Overrides)?;
     if file.is_none() && !overrides.listens.is_empty() {

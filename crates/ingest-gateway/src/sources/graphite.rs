@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use graphite_proto::{Connection, Event, Options};
 use ingest_entry::{Source as Address, TagId};
-use ingest_mux::{Lsn, Refused, SendError, Ticket};
+use ingest_mux::{Refused, SendError, Source, Ticket};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -70,24 +70,28 @@ pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: Ta
 /// What was read and is not durable yet.
 #[derive(Debug, Default)]
 struct Window {
-    sent: VecDeque<(Lsn, u64)>,
+    sent: VecDeque<(Ticket, u64)>,
     bytes: u64,
     last: Option<Ticket>,
+    /// Something of what was sent was dropped by the log.
+    dropped: bool,
 }
 
 impl Window {
     fn add(&mut self, ticket: Ticket, bytes: u64) {
-        self.sent.push_back((ticket.end, bytes));
+        self.sent.push_back((ticket.clone(), bytes));
         self.bytes += bytes;
         self.last = Some(ticket);
     }
 
-    fn settle(&mut self, durable_end: Lsn) {
-        while let Some(&(end, bytes)) = self.sent.front()
-            && end <= durable_end
+    fn settle(&mut self, source: &Source) {
+        let durable_end = source.durable_end();
+        while let Some((ticket, bytes)) = self.sent.front()
+            && ticket.end <= durable_end
         {
-            self.sent.pop_front();
+            self.dropped |= source.was_dropped(ticket);
             self.bytes -= bytes;
+            self.sent.pop_front();
         }
     }
 }
@@ -182,12 +186,12 @@ impl One {
 
     /// Waits while more than `read_ahead` was read and is not durable.
     async fn hold_back(&mut self) -> Result<(), End> {
-        self.window.settle(self.cx.source.durable_end());
+        self.window.settle(&self.cx.source);
         while self.window.bytes >= self.config.read_ahead {
-            let Some(&(end, _)) = self.window.sent.front() else { break };
+            let Some(end) = self.window.sent.front().map(|(ticket, _)| ticket.end) else { break };
             self.cx.counters.waits.add(1);
             self.cx.source.durable(end).await.map_err(End::Refused)?;
-            self.window.settle(self.cx.source.durable_end());
+            self.window.settle(&self.cx.source);
         }
         Ok(())
     }
@@ -269,15 +273,18 @@ impl One {
         }
     }
 
-    /// Waits until everything that was sent counts as done.
+    /// Waits until everything that was sent counts as done. What was dropped on the way is told at
+    /// the end: by a reset.
     async fn settle(&mut self) -> End {
-        match &self.window.last {
-            Some(ticket) => match self.cx.source.done(ticket).await {
-                Ok(()) => End::Durable,
-                Err(error) => End::Refused(error),
-            },
-            None => End::Durable,
+        let Some(last) = &self.window.last else { return End::Durable };
+        if let Err(error) = self.cx.source.done(last).await {
+            return End::Refused(error);
         }
+        let dropped = self.window.sent.iter().any(|(sent, _)| self.cx.source.was_dropped(sent));
+        if self.window.dropped || dropped {
+            return End::Refused(Refused::Dropped);
+        }
+        End::Durable
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest_entry::{EntryRef, TagId, TagName};
-use ingest_mux::{DefineError, Grant, Health, Lsn, Refused, Tags, Ticket};
+use ingest_mux::{DefineError, Grant, Health, Refused, Source, Tags, Ticket};
 use ingest_wire::{
     Acceptor, Batch, IngesterState, NumberTags, Receipt, Secret, ServerConfig, ServerError,
     Session, SessionEvent,
@@ -183,11 +183,14 @@ impl Window {
     }
 
     /// Takes off what is done: the oldest, and all that is durable. What to confirm.
-    fn settle(&mut self, oldest_is_done: bool, durable_end: Lsn) -> Option<Receipt> {
+    /// What was dropped is left for whoever waits for it.
+    fn settle(&mut self, oldest_is_done: bool, source: &Source) -> Option<Receipt> {
         let mut done = None;
         let mut first = oldest_is_done;
+        let durable_end = source.durable_end();
         while let Some(sent) = self.sent.front()
             && (std::mem::take(&mut first) || sent.ticket.end <= durable_end)
+            && !source.was_dropped(&sent.ticket)
         {
             done = Some(sent.receipt);
             self.bytes -= sent.bytes;
@@ -294,7 +297,7 @@ impl Client {
                     if let Err(error) = done {
                         return End::Refused(error.to_string());
                     }
-                    if let Some(receipt) = self.window.settle(true, source.durable_end()) {
+                    if let Some(receipt) = self.window.settle(true, &source) {
                         session.confirm(receipt);
                     }
                     if matches!(held, Held::Window) && self.window.bytes < self.read_ahead {
@@ -469,7 +472,7 @@ impl Client {
                 let message = "A connection is closed: what it sent was not stored.";
                 return aborted(message, &error);
             }
-            if let Some(receipt) = self.window.settle(true, self.cx.source.durable_end()) {
+            if let Some(receipt) = self.window.settle(true, &self.cx.source) {
                 session.confirm(receipt);
             }
         }
@@ -479,7 +482,7 @@ impl Client {
     }
 }
 
-async fn done(source: &ingest_mux::Source, ticket: Option<&Ticket>) -> Result<(), Refused> {
+async fn done(source: &Source, ticket: Option<&Ticket>) -> Result<(), Refused> {
     match ticket {
         Some(ticket) => source.done(ticket).await,
         None => std::future::pending().await,

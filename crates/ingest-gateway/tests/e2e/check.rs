@@ -79,6 +79,7 @@ fn limits_that_cannot_work_are_refused_at_the_start() {
     let run = ended(work.path(), &args);
     let err = text(run.stderr);
     assert_eq!(run.status.code(), Some(2), "{err}");
+    assert!(!work.path().join("ingestry-data").exists(), "a start that is refused leaves nothing");
     let space = rustix::fs::statvfs(work.path()).unwrap();
     let found = (space.f_blocks * space.f_frsize).to_string();
     let needed = (1000_u64 << 40).to_string();

@@ -11,7 +11,7 @@ use crate::support::client::{source_row, status};
 use crate::support::gate::Gate;
 use crate::support::hydra::{Socket, post};
 use crate::support::library::Library;
-use crate::support::process::{Ingestry, printed};
+use crate::support::process::{Ingestry, piped, printed};
 use crate::support::stored::{lines, search};
 use crate::support::wait::until;
 
@@ -212,6 +212,28 @@ fn what_was_reported_survives_a_kill() {
         }
     }
     assert!(stored.len() >= reported, "{} stored, {reported} reported", stored.len());
+}
+
+/// The program's own console, in a pipe.
+#[test]
+fn the_console_sends_lines_and_waits_for_their_answers() {
+    let work = tempfile::tempdir().unwrap();
+    let ingestry = Ingestry::start(work.path(), &LISTEN);
+    let url = format!("ws://{}/ws-ingest", ingestry.address("hydra"));
+    let input = "-c SET hydra-ack = persisted\n-i 1 from the console\n-c WHAT\n";
+    let (code, out, err) =
+        piped(work.path(), &["hydra", &url, "--header", "hydra-tag=console"], input);
+    assert_eq!(code, Some(0), "{err}");
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(out.contains(r#"{"status":200,"message":"OK[HYDRA-ACK=persisted]"}"#), "{out}");
+    assert!(out.contains(r#"{"requestId":"1","status":{"code":200"#), "{out}");
+    let found = search(&work.path().join("ingestry-data"), "from the console");
+    assert_eq!((found.len(), found[0].tag.as_str()), (1, "console"));
+    ingestry.stop();
+    let (code, _, err) = piped(work.path(), &["hydra", &url], "");
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot connect"), "{err}");
 }
 
 /// A stop ends sessions with 1001, after the reports of what had arrived.

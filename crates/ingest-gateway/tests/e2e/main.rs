@@ -12,6 +12,7 @@ mod hydra_source;
 mod limits;
 mod main_job;
 mod no_false_end;
+mod service_manager;
 mod stop_and_restart;
 mod support;
 mod vectors;

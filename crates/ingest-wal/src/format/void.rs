@@ -16,6 +16,9 @@ pub enum MissingCause {
     Unwitnessed,
     /// Was durable and cannot be read any more.
     Damaged,
+    /// Was durable and was given up for newer entries, because the log was full, before every
+    /// consumer had passed it.
+    Dropped,
 }
 
 impl MissingCause {
@@ -26,6 +29,7 @@ impl MissingCause {
             Self::Void => "void",
             Self::Unwitnessed => "unwitnessed",
             Self::Damaged => "damaged",
+            Self::Dropped => "dropped",
         }
     }
 
@@ -34,6 +38,7 @@ impl MissingCause {
             Self::Void => 0,
             Self::Unwitnessed => 1,
             Self::Damaged => 2,
+            Self::Dropped => 3,
         }
     }
 
@@ -42,6 +47,7 @@ impl MissingCause {
             0 => Some(Self::Void),
             1 => Some(Self::Unwitnessed),
             2 => Some(Self::Damaged),
+            3 => Some(Self::Dropped),
             _ => None,
         }
     }

@@ -16,6 +16,8 @@ const MEMORY: Duration = Duration::from_secs(60);
 const PEERS: usize = 4096;
 /// How often the penalty doubles, at most.
 const DOUBLINGS: u32 = 6;
+/// How long a suspect is held before it hears that it is refused.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// What an [`Acceptor`](super::Acceptor) and its clones let clients cost, all together.
 ///
@@ -35,7 +37,8 @@ pub struct AcceptLimits {
     pub rest: u32,
     /// After a wrong response the next ones from the same address (IPv6: the same /64) wait so
     /// long, twice as long after each further one up to 64 times; one that would wait longer than
-    /// the handshake may take is refused. Default 100 ms. It is forgotten after a minute, or when
+    /// the handshake may take is refused, but is held for a second first (unless it has to give
+    /// way), so that those who come again at once cost little. Default 100 ms. It is forgotten after a minute, or when
     /// a response is right. Needs [`Acceptor::accept_from`](super::Acceptor::accept_from).
     pub penalty: Duration,
 }
@@ -277,7 +280,13 @@ impl Place {
         if let Some(waiting) = self.gate.lock().waiting.get_mut(&self.id) {
             waiting.give_way = None;
         }
-        let (at, first) = self.gate.book(self.peer, patience)?;
+        let (at, first) = match self.gate.book(self.peer, patience) {
+            Ok(booked) => booked,
+            Err(refused) => {
+                self.hold(patience).await;
+                return Err(refused);
+            }
+        };
         let _pending = Pending(&self.gate, self.peer);
         tokio::time::sleep_until(at.into()).await;
         let turn = self.gate.queue(first).await.ok_or(ServerError::Crowded)?;
@@ -286,6 +295,16 @@ impl Place {
             tokio::time::sleep_until(rest.into()).await;
         }
         Ok(turn)
+    }
+
+    /// Keeps a client that is refused waiting, as long as no other one needs its place.
+    async fn hold(&self, patience: Duration) {
+        if let Some(waiting) = self.gate.lock().waiting.get_mut(&self.id) {
+            waiting.give_way = Some(self.give_way.clone());
+        }
+        let held = tokio::time::timeout(patience.min(HOLD), self.give_way.notified());
+        // Either way it has to go now.
+        let _ = held.await;
     }
 
     /// Notes that the response was right: the client is in.
@@ -463,10 +482,11 @@ mod tests {
             assert_eq!((net::now() - start).as_millis(), due, "{failures}");
             place.fail();
         }
-        // Nobody waits in vain.
-        let place = gate.enter(ip(1)).unwrap();
-        let short = place.turn(Duration::from_secs(1)).await;
+        // Nobody waits in vain, and those who come again at once do not come often.
+        let (place, start) = (gate.enter(ip(1)).unwrap(), net::now());
+        let short = place.turn(Duration::from_secs(2)).await;
         assert!(matches!(short, Err(ServerError::Suspect)));
+        assert_eq!(net::now() - start, HOLD);
         // Others do not wait, and a right response is a new start.
         let start = net::now();
         drop(gate.enter(ip(2)).unwrap().turn(PATIENCE).await.unwrap());
@@ -477,6 +497,21 @@ mod tests {
         let start = net::now();
         drop(gate.enter(ip(1)).unwrap().turn(PATIENCE).await.unwrap());
         assert_eq!((net::now(), gate.counts().wrong), (start, 9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspect_that_is_held_gives_way() {
+        let gate = gate(1, 9);
+        for _ in 0..9 {
+            gate.enter(ip(1)).unwrap().fail();
+        }
+        let (held, start) = (gate.enter(ip(1)).unwrap(), net::now());
+        let turn = held.turn(Duration::from_secs(2));
+        tokio::pin!(turn);
+        assert!(tokio::time::timeout(Duration::ZERO, &mut turn).await.is_err());
+        let _newer = gate.enter(ip(2)).unwrap();
+        assert!(matches!(turn.await, Err(ServerError::Suspect)));
+        assert_eq!((net::now(), gate.counts().gave_way), (start, 1));
     }
 
     #[tokio::test(start_paused = true)]

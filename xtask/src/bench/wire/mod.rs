@@ -40,9 +40,9 @@ pub(crate) const CODEC: &str = "wire-codec";
 const ONE_WAY: &str = "wire/256B/one-way";
 
 /// The secret of both sides.
-const SECRET: &str = "bench";
+pub(crate) const SECRET: &str = "bench";
 /// The tag of all entries.
-const TAG: &str = "bench";
+pub(crate) const TAG: &str = "bench";
 
 /// What a client or a one-way sender has to know.
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,13 +161,13 @@ fn coding(name: &'static str, what: Codec, floor: f64, goal: f64) -> Case {
 }
 
 /// 256 bytes of what logs look like.
-fn data() -> Vec<u8> {
+pub(crate) fn data() -> Vec<u8> {
     let line = "2026-11-21T10:11:12.131415Z host-17 app[4711]: GET /api/v1/items/42 200 17ms ";
     line.bytes().cycle().take(256).collect()
 }
 
 /// The entry of this number: all differ.
-fn entry(data: &[u8], tag: TagId, number: u64) -> EntryRef<'_> {
+pub(crate) fn entry(data: &[u8], tag: TagId, number: u64) -> EntryRef<'_> {
     let seconds = 1_700_000_000 + (number >> 20) as i64;
     let ts = Timestamp::from_unix(seconds, number as u32 & 0xF_FFFF);
     let src = Source::from(std::net::Ipv4Addr::new(192, 0, 2, 7));

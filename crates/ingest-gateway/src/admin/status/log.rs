@@ -72,6 +72,12 @@ pub struct LogReport {
     pub quarantined_bytes: u64,
     /// How often the log became full.
     pub full_episodes: u64,
+    /// Entries that arrived at a full log and were dropped in this run
+    /// (`log.on_full = "drop-newest"`): void, not accepted, and of their source rejected.
+    pub dropped_newest: u64,
+    /// Accepted entries that some output had not confirmed and that were dropped for newer ones in
+    /// this run (`log.on_full = "drop-oldest"`): to that output, lost.
+    pub dropped_oldest: u64,
     /// The account holds.
     pub balanced: bool,
 }
@@ -114,6 +120,8 @@ impl LogReport {
             snapshot_failures: log.snapshot_failures,
             quarantined_bytes: log.quarantined_bytes,
             full_episodes: log.full_episodes,
+            dropped_newest: log.dropped_newest,
+            dropped_oldest: log.dropped_oldest,
             balanced: synced_lsn.checked_sub(gone) == Some(log.accepted),
         }
     }

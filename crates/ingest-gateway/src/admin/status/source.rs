@@ -7,6 +7,9 @@ use serde::Serialize;
 use crate::children::Child;
 use crate::counters::SourceCounters;
 
+/// The reason of items that the log dropped when it was full (`log.on_full = "drop-newest"`).
+const LOG_FULL: &str = "log-full";
+
 /// A source. Its account: `received.items` = `accepted.items` + the sum of `rejected`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -77,6 +80,9 @@ impl SourceReport {
         let mut rejected = BTreeMap::new();
         for (reason, items) in source.reasons.iter().zip(&totals.refused) {
             *rejected.entry(*reason).or_default() += items;
+        }
+        if totals.dropped > 0 {
+            rejected.insert(LOG_FULL, totals.dropped);
         }
         Self {
             name: source.name.clone(),

@@ -20,7 +20,7 @@ pub(crate) use self::server::run as server;
 use super::{CLIENT, How, Job, SECRET, TAG};
 use crate::bench::case::{Bar, Case, Context, Figure, Sample};
 use crate::bench::process::Side;
-use crate::bench::usage::rss_mib;
+use crate::bench::usage::{Spent, rss_mib};
 
 /// The sides, beside the good client, who is that of `bench wire`.
 pub(crate) const SERVER: &str = "attack-server";
@@ -136,7 +136,7 @@ fn run(context: &Context, attack: Option<Attack>, cheap: bool) -> Result<Sample>
         None => None,
     };
     let job = Job { to, seconds: context.time.as_secs_f64(), how: How::Batches(512) };
-    let sent = Side::start(CLIENT, &job)?.finish()?;
+    let sent: Spent = Side::start(CLIENT, &job)?.finish()?;
     let served: Served = server.hear()?;
     ensure!(sent.count == served.entries, "{} sent, {} received", sent.count, served.entries);
     sample.more.insert("ms to connect", connect(to)? * 1e3);

@@ -1,0 +1,94 @@
+//! Waiting until entries are on disk, and until they are delivered.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ingest_entry::TagId;
+use ingest_wal::{Lsn, Refused, Writer};
+
+use crate::block_on::block_on;
+use crate::error::Undelivered;
+use crate::shared::Shared;
+use crate::sync::lock;
+
+/// What a muxer's outputs have and have not. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) writer: Writer,
+    pub(crate) outputs: Arc<[Arc<Shared>]>,
+}
+
+impl Delivery {
+    /// Waits until every output that takes one of these tags has settled all of `range`: whether
+    /// all of it was delivered.
+    pub(crate) async fn delivered(&self, range: Range<Lsn>, tags: &[TagId]) -> bool {
+        let mut all = true;
+        for output in self.outputs.iter() {
+            if tags.iter().any(|tag| output.matcher.takes(*tag)) {
+                all &= output.until_settled(&range).await;
+            }
+        }
+        all
+    }
+
+    /// Waits until everything that was handed over before is on disk.
+    pub(crate) async fn on_disk(&self) -> Result<(), Refused> {
+        let end = self.writer.next();
+        self.writer.sync();
+        self.writer.synced(end).await
+    }
+
+    /// Waits until everything below `end` is on disk and settled by every output.
+    async fn everything(&self, end: Lsn) -> Result<(), Refused> {
+        self.writer.sync();
+        self.writer.synced(end).await?;
+        for output in self.outputs.iter() {
+            output.until_settled(&(0..end)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is settled by every output that has a link.
+    pub(crate) async fn all_linked(&self) {
+        let end = self.writer.next();
+        self.writer.sync();
+        if self.writer.synced(end).await.is_ok() {
+            for output in self.outputs.iter() {
+                if !lock(&output.state).links.is_empty() {
+                    output.until_settled(&(0..end)).await;
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
+        let end = self.writer.next();
+        let done = tokio::time::timeout(within, self.everything(end)).await;
+        self.judge(end, done.ok())
+    }
+
+    pub(crate) fn flush_blocking(&self, within: Duration) -> Result<(), Undelivered> {
+        let end = self.writer.next();
+        let deadline = Instant::now().checked_add(within);
+        let done = block_on(self.everything(end), deadline);
+        self.judge(end, done)
+    }
+
+    /// What is missing when a flush has ended; `None`: its time was over.
+    fn judge(&self, end: Lsn, done: Option<Result<(), Refused>>) -> Result<(), Undelivered> {
+        let outputs: Vec<_> = self
+            .outputs
+            .iter()
+            .filter_map(|output| {
+                let left = lock(&output.state).left_below(end);
+                (left > 0).then(|| (output.name.clone(), left))
+            })
+            .collect();
+        let on_disk = self.writer.synced_end() >= end;
+        match done {
+            Some(Ok(())) if outputs.is_empty() && on_disk => Ok(()),
+            done => Err(Undelivered { on_disk, outputs, refused: done.and_then(Result::err) }),
+        }
+    }
+}
