@@ -227,13 +227,13 @@ impl Keeper {
         }
         let range = account.start..account.end;
         let unpassed = self.unpassed(&range);
-        let (lost, dropped) = {
+        let lost = {
             let mut missing = lock(&shared.missing);
-            let parts = unpassed.as_slice().iter();
-            let lost: u64 =
-                parts.map(|part| missing.count(part.clone(), MissingCause::Dropped)).sum();
-            // With what a run before this one said, and did not come to do.
-            (lost, missing.total_in(&range, MissingCause::Dropped))
+            for part in unpassed.as_slice() {
+                missing.count(part.clone(), MissingCause::Dropped);
+            }
+            // With what was said before, and did not come to be done.
+            missing.total_in(&range, MissingCause::Dropped)
         };
         // Consumers meet the gap with its cause, after a kill too, and whichever file is lost.
         let told = if lost > 0 { 2 } else { 0 };
@@ -246,7 +246,7 @@ impl Keeper {
             return false;
         }
         lock(&shared.missing).forget_below(account.end);
-        Counters::add(&shared.counters.expired, account.entries.saturating_sub(dropped));
+        Counters::add(&shared.counters.expired, account.entries.saturating_sub(lost));
         Counters::add(&shared.counters.dropped_oldest, lost);
         if lost > 0 {
             tracing::error!(
