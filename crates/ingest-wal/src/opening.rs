@@ -470,8 +470,8 @@ impl Recoverer<'_> {
             }
         }
         if let Some(torn) = torn {
+            let synced = scan.synced.max(segment.name.first.saturating_sub(1));
             if segment.may_hold_stale_bytes() {
-                let synced = scan.synced.max(segment.name.first.saturating_sub(1));
                 let (len, entries) = scanner.guess_among_stale(&torn, scan.top, synced)?;
                 scan.torn = entries;
                 scan.bad.pop();
@@ -479,7 +479,7 @@ impl Recoverer<'_> {
                     scan.bad.push(BadRange { len, ..torn });
                 }
             } else {
-                scan.torn = scanner.guess(&torn)?;
+                scan.torn = scanner.guess(&torn, scan.top, synced)?;
             }
         }
         scan.account.summary = self.catalog.summary(&tally);
