@@ -13,7 +13,7 @@
 //! | take a tagged name apart, or normalise it | [`tags`] |
 //! | replace what storage dislikes in a name | [`sanitise()`] |
 //! | know whose connection a proxy passes on | [`proxy`] |
-//! | choose a server by consistent hashing (feature `hashing`) | `hashing` |
+//! | choose a server by consistent hashing | [`hashing`] |
 //! | read from tokio sockets (feature `listener`) | `Connection`, `Datagrams` |
 //!
 //! The core has no sockets, clocks or threads: bytes and the present time go in, events come out.
@@ -24,7 +24,6 @@ pub mod amqp;
 mod canonical;
 mod decoder;
 mod frames;
-#[cfg(feature = "hashing")]
 pub mod hashing;
 mod line;
 mod metric;

@@ -21,14 +21,17 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
-    ListenAddr, Route, SecretError, SourceConfig, SourceKind, TlsFileError,
+    HydraSource, ListenAddr, Route, SecretError, SecretFrom, ServerTls, SourceConfig, SourceKind,
+    TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
 use crate::log_options::log_options;
 use crate::map::graphite::reasons;
+use crate::map::hydra;
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::gravwell::Gravwell;
+use crate::sources::hydra::Hydra;
 use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell};
 use crate::{destinations, sidecars};
 
@@ -209,6 +212,7 @@ impl Gateway {
             let bound = listener.local_addr();
             let reasons = match &source.kind {
                 SourceKind::Gravwell(_) => gravwell::reasons(),
+                SourceKind::Hydra(_) => hydra::reasons(),
                 _ => reasons(),
             };
             let own = SourceCounters::new(
@@ -244,6 +248,11 @@ impl Gateway {
                     secrets.insert(source.name.clone(), set_up.1);
                     Service::Gravwell(listener, Box::new(set_up.0))
                 }
+                (SourceKind::Hydra(source_config), Listener::Tcp(listener, _)) => {
+                    let enabled = config.hydra.websocket_enabled;
+                    let set_up = hydra_source(&source.name, source_config, enabled, &muxer)?;
+                    Service::Hydra(listener, Box::new(set_up))
+                }
                 // `Listener::bind` makes what the kind needs.
                 _ => continue,
             };
@@ -266,6 +275,11 @@ impl Gateway {
                 }
                 Service::Gravwell(listener, gravwell) => {
                     sources.spawn(gravwell::serve(listener, *gravwell, cx));
+                }
+                Service::Hydra(listener, hydra) => {
+                    let inner: Arc<dyn View> = Arc::clone(&inner) as _;
+                    let view = Arc::downgrade(&inner);
+                    sources.spawn(crate::sources::hydra::serve(listener, *hydra, cx, view));
                 }
             }
         }
@@ -380,6 +394,29 @@ enum Service {
     Graphite(TcpListener, GraphiteSource, TagId),
     GraphiteUdp(UdpSocket, GraphiteUdpSource, TagId),
     Gravwell(TcpListener, Box<Gravwell>),
+    Hydra(TcpListener, Box<Hydra>),
+}
+
+/// A source of Hydra's protocol.
+fn hydra_source(
+    name: &str,
+    config: &HydraSource,
+    websocket_enabled: bool,
+    muxer: &Muxer,
+) -> Result<Hydra, GatewayError> {
+    let token = config.token.as_ref().map(SecretFrom::read).transpose().map_err(|error| {
+        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
+    })?;
+    let tls = config.tls.as_ref().map(ServerTls::load).transpose();
+    let tls = tls.map_err(|error| GatewayError::Tls { name: name.to_owned(), error })?;
+    Ok(Hydra {
+        config: config.clone(),
+        websocket_enabled,
+        tls: tls.map(|tls| TlsAcceptor::from(Arc::new(tls))),
+        token,
+        tags: muxer.tags(),
+        max_record: muxer.log().writer().limits().max_record(),
+    })
 }
 
 /// A source for Gravwell ingesters, and where its secret is.
@@ -424,7 +461,7 @@ impl Listener {
                 let _ = rustix::net::sockopt::set_socket_linger(&listener, Some(Duration::ZERO));
                 Ok(Self::Tcp(listener, bound))
             }
-            SourceKind::Gravwell(_) => {
+            SourceKind::Gravwell(_) | SourceKind::Hydra(_) => {
                 let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 Ok(Self::Tcp(listener, bound))
             }

@@ -20,6 +20,7 @@ use crate::keeper::{self, Keeper};
 use crate::missing::MissingTable;
 use crate::opening;
 use crate::options::{Limits, Options};
+use crate::plant::Plant;
 use crate::progress::{Progress, Reached};
 use crate::reader::Reader;
 use crate::shared::{Chore, Counters, Shared, lock};
@@ -189,6 +190,17 @@ impl Writer {
         self.shared.synced.end()
     }
 
+    /// Readers see everything below: what is durable.
+    #[must_use]
+    pub fn shown_end(&self) -> Lsn {
+        self.shared.shown.end()
+    }
+
+    /// Waits until readers see everything below `end`.
+    pub fn shown(&self, end: Lsn) -> Reached {
+        Reached::new(Arc::clone(&self.shared.shown), end..end)
+    }
+
     /// The process-wide budget of bytes in flight.
     #[must_use]
     pub fn permits(&self) -> &Permits {
@@ -250,6 +262,7 @@ impl Log {
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
         let plan = opening::plan(&*fs, dir, (&limits, options.keep_all), &*lock_file, &*catalog)?;
         let (chores, chores_inbox) = unbounded();
+        let synced = Arc::new(Progress::new(plan.synced_end));
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             fs,
@@ -259,7 +272,8 @@ impl Log {
             catalog,
             permits: Permits::new(limits.memory),
             written: Arc::new(Progress::new(plan.synced_end)),
-            synced: Arc::new(Progress::new(plan.synced_end)),
+            shown: shown_progress(&synced),
+            synced,
             tail: Tail::new(limits.tail_bytes),
             missing: Mutex::new(plan.missing),
             recovered: Mutex::new(plan.recovered),
@@ -513,6 +527,14 @@ fn make_dir(fs: &dyn FileSystem, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Readers see what is synced, and nothing else; a planted bug shows them more.
+fn shown_progress(synced: &Arc<Progress>) -> Arc<Progress> {
+    if Plant::ReuseLsn.is_active() {
+        return Arc::new(Progress::new(synced.end()));
+    }
+    Arc::clone(synced)
 }
 
 fn accepted(shared: &Shared, missing: &MissingTable) -> (Lsn, u64) {

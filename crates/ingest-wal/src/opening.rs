@@ -379,7 +379,7 @@ impl Recoverer<'_> {
         self.count_missing(&known, synced_end, top, &witnesses, &mut missing, &mut report);
         let next = if report.new {
             1
-        } else if clean {
+        } else if clean || Plant::ReuseLsn.is_active() {
             top
         } else {
             let above = (top - 1).max(named).saturating_add(SLACK);

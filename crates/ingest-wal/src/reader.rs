@@ -78,13 +78,16 @@ impl Reader {
     /// # Errors
     /// What the operating system says of a file. The place is kept: the call can be repeated.
     pub fn next_item(&mut self) -> io::Result<Option<Item>> {
-        if self.next >= self.shared.synced.end() {
+        if self.next >= self.shared.shown.end() {
             return Ok(None);
         }
         if let Some(record) = self.shared.tail.get(self.next) {
             self.next = record.header.end();
             self.open = None;
             return Ok(Some(Item::Record(record)));
+        }
+        if self.next >= self.shared.synced.end() {
+            return Ok(None);
         }
         let item = self.read_files()?;
         if let Some(item) = &item {

@@ -6,19 +6,20 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{mux, report, rounds, usage, wal, wire};
+use super::{graphite, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 5] = [
+const SUITES: [(&str, Cases); 6] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
     ("mux", mux::cases),
     ("attack", wire::attack::cases),
+    ("graphite", graphite::cases),
 ];
 
 /// How often each case runs: fewer are for trying things, and say so.
@@ -91,6 +92,7 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
+        graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),

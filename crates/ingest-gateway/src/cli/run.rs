@@ -139,6 +139,15 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                     format!("an ingester with the target {scheme}://{address}, secret in {secret}"),
                 )
             }
+            SourceKind::Hydra(hydra) => {
+                let scheme = if hydra.tls.is_some() { "https" } else { "http" };
+                (
+                    "Hydra, web sockets and HTTP",
+                    format!(
+                        "curl -d '{{\"roll\":4}}' {scheme}://{address}/ingest, or open it in a browser"
+                    ),
+                )
+            }
         };
         text.push_str(&format!("  {:<14} {address:<22} {what}\n", source.name));
         text.push_str(&format!("  {:<14} try: {line}\n", ""));

@@ -8,6 +8,7 @@ mod check;
 mod eof_is_acknowledgement;
 mod gravwell_destination;
 mod gravwell_source;
+mod hydra_source;
 mod limits;
 mod main_job;
 mod no_false_end;
