@@ -296,7 +296,8 @@ impl Committer {
         if !self.unsynced.is_empty() && (wanted || overdue || self.closing.is_some()) {
             self.sync()?;
         }
-        self.sync_wanted = false;
+        // It is for all that was handed over before, in however many groups.
+        self.sync_wanted &= !self.pending.is_empty();
         if self.pending.is_empty()
             && self.unsynced.is_empty()
             && self.needs_mark()

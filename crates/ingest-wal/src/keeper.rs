@@ -178,7 +178,8 @@ impl Keeper {
             changed = true;
         }
         let passed = self.passed();
-        lock(&shared.missing).forget_dropped_below(passed);
+        // What was said to be dropped stays so as long as it is there: after a kill between the two.
+        lock(&shared.missing).forget_dropped_below(passed.min(shared.oldest()));
         loop {
             let segments = shared.segments();
             let Some([oldest, next]) = segments.first_chunk::<2>() else { break };
@@ -195,9 +196,13 @@ impl Keeper {
                 break;
             }
             // What is missing behind its last entry is still between an output and the next one.
-            lock(&shared.missing).forget_below(account.end);
+            let dropped = {
+                let mut missing = lock(&shared.missing);
+                missing.forget_below(account.end);
+                missing.total_in(&(account.start..account.end), MissingCause::Dropped)
+            };
             changed = true;
-            Counters::add(&shared.counters.expired, account.entries);
+            Counters::add(&shared.counters.expired, account.entries.saturating_sub(dropped));
         }
         // A writer that waits, though all that may go is gone, needs room of another shape: for
         // one large record, say.
@@ -222,10 +227,13 @@ impl Keeper {
         }
         let range = account.start..account.end;
         let unpassed = self.unpassed(&range);
-        let lost: u64 = {
+        let lost = {
             let mut missing = lock(&shared.missing);
-            let parts = unpassed.as_slice().iter();
-            parts.map(|part| missing.count(part.clone(), MissingCause::Dropped)).sum()
+            for part in unpassed.as_slice() {
+                missing.count(part.clone(), MissingCause::Dropped);
+            }
+            // With what was said before, and did not come to be done.
+            missing.total_in(&range, MissingCause::Dropped)
         };
         // Consumers meet the gap with its cause, after a kill too, and whichever file is lost.
         let told = if lost > 0 { 2 } else { 0 };

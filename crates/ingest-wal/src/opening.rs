@@ -470,8 +470,8 @@ impl Recoverer<'_> {
             }
         }
         if let Some(torn) = torn {
+            let synced = scan.synced.max(segment.name.first.saturating_sub(1));
             if segment.may_hold_stale_bytes() {
-                let synced = scan.synced.max(segment.name.first.saturating_sub(1));
                 let (len, entries) = scanner.guess_among_stale(&torn, scan.top, synced)?;
                 scan.torn = entries;
                 scan.bad.pop();
@@ -479,7 +479,7 @@ impl Recoverer<'_> {
                     scan.bad.push(BadRange { len, ..torn });
                 }
             } else {
-                scan.torn = scanner.guess(&torn)?;
+                scan.torn = scanner.guess(&torn, scan.top, synced)?;
             }
         }
         scan.account.summary = self.catalog.summary(&tally);
@@ -587,10 +587,13 @@ impl Recoverer<'_> {
                 Some(scan) => scan.lsns.gaps_in(&(segment.name.first..end)),
                 // Its own gaps are found by whoever reads it. But behind the last one lies what
                 // something else speaks of: a segment that is gone, what was passed over, or both.
-                None if next.is_none() && segment.next < end => {
-                    std::iter::once(segment.next..end).collect()
+                // And what lies behind another one, and nothing says to be durable, was dropped by
+                // a full log whose end came before that was written down.
+                None => {
+                    let from = if next.is_none() { 0 } else { synced_end };
+                    let behind = segment.next.max(from)..end;
+                    std::iter::once(behind).filter(|behind| !behind.is_empty()).collect()
                 }
-                None => continue,
             };
             for gap in gaps {
                 let split = synced_end.clamp(gap.start, gap.end);

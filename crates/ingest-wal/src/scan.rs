@@ -137,13 +137,14 @@ impl Scanner {
     }
 
     /// How many entries a stretch of damage seems to have held: at least one.
-    pub(crate) fn guess(&mut self, bad: &BadRange) -> io::Result<u64> {
+    pub(crate) fn guess(&mut self, bad: &BadRange, next: Lsn, synced: Lsn) -> io::Result<u64> {
         let (mut at, end) = (bad.offset, bad.offset.saturating_add(bad.len));
         let mut entries = 0;
         while at < end {
             let seed = self.seed;
             let bytes = self.window(at, RECORD_HEADER_LEN as usize)?;
-            let Some((count, stride)) = RecordHeader::guess(bytes, seed) else { break };
+            let guessed = RecordHeader::guess(bytes, seed, next.saturating_add(entries), synced);
+            let Some((count, stride)) = guessed else { break };
             entries += u64::from(count);
             at = at.saturating_add(stride);
         }

@@ -107,7 +107,7 @@ impl Walk {
                 self.pending.push(BadRange { len, ..bad });
             }
         } else {
-            self.torn = scanner.guess(&bad)?;
+            self.torn = scanner.guess(&bad, self.top, self.synced)?;
             self.pending.push(bad);
         }
         Ok(())

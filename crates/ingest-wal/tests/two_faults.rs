@@ -33,9 +33,13 @@ fn open(dir: &Path) -> Log {
 }
 
 fn accept(log: &Log, len: usize) -> Lsn {
+    accept_many(log, 1, len)
+}
+
+fn accept_many(log: &Log, count: u16, len: usize) -> Lsn {
     let writer = log.writer();
     let entries = Entries {
-        count: 1,
+        count,
         source: 0,
         arrival: 1,
         body: Bytes::from(vec![7; len]),
@@ -166,4 +170,21 @@ fn what_was_passed_over_behind_a_sealed_segment_is_never_damage() {
         // It may have been given, for all that is left to see.
         assert!(status.unwitnessed >= 1, "{opening}: {status:?}");
     }
+}
+
+/// Of the last record's header the epoch is damaged, and LOCK went with the power: whether anybody was
+/// told of its entries nobody can say, of any of them.
+#[test]
+fn a_damaged_epoch_in_the_last_header_costs_no_count() {
+    let scratch = tempfile::tempdir().unwrap();
+    let log = open(scratch.path());
+    accept(&log, 100);
+    assert_eq!(accept_many(&log, 4, 9), 2);
+    let dir = killed(log, scratch.path());
+    let last = segments(dir.path()).pop().unwrap();
+    let len = usize::try_from(fs::metadata(&last).unwrap().len()).unwrap();
+    flip(&last, len - 64 + 39);
+    fs::remove_file(dir.path().join("LOCK")).unwrap();
+    let status = open(dir.path()).status();
+    assert_eq!((status.unwitnessed, status.damaged, status.accepted), (4, 0, 1), "{status:?}");
 }

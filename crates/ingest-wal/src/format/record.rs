@@ -103,14 +103,17 @@ impl RecordHeader {
         out.finish()
     }
 
-    /// What a damaged header seems to say: entries and bytes of a record of this epoch. Good for
-    /// counting what cannot be read, and for nothing else.
-    pub(crate) fn guess(bytes: &[u8], seed: Seed) -> Option<(u16, u64)> {
+    /// What a damaged header seems to say: entries and bytes of a record of this epoch, or of one
+    /// whose numbers are those that follow (`next`, and a synced LSN from `synced` on and below
+    /// it). Good for counting what cannot be read, and for nothing else.
+    pub(crate) fn guess(bytes: &[u8], seed: Seed, next: Lsn, synced: Lsn) -> Option<(u16, u64)> {
         let mut input = Input::new(bytes);
-        let body_len = input.u32()?;
-        let count = input.u16()?;
+        let (body_len, count) = (input.u32()?, input.u16()?);
+        input.u16()?;
+        let (first, said) = (input.u64()?, input.u64()?);
         let epoch = Input::new(bytes.get(36..40)?).u32()?;
-        (epoch == seed.epoch).then_some((count, stride(body_len)))
+        let follows = first == next && (synced..next).contains(&said);
+        (epoch == seed.epoch || follows).then_some((count, stride(body_len)))
     }
 
     /// The same in a file that held another segment before. Its records may well be of this epoch,

@@ -252,7 +252,11 @@ impl Run {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match reached.as_mut().poll_now() {
-                Poll::Ready(Ok(())) => return Ok(Outcome::Reached),
+                Poll::Ready(Ok(())) => {
+                    // A dead process tells nobody anything.
+                    self.down()?;
+                    return Ok(Outcome::Reached);
+                }
                 Poll::Ready(Err(refused)) => {
                     self.down()?;
                     return Ok(Outcome::Refused(refused));
