@@ -8,7 +8,11 @@ use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
 use crate::tidy::metadata::Metadata;
-use crate::{tidy, util};
+use crate::{codegen, tidy, util};
+
+/// The bugs that can be planted in the log: `cargo xtask crash` has to see each.
+const PLANTS: [&str; 5] =
+    ["ack-before-write", "no-fsync", "ack-before-fsync", "no-dir-sync", "drop-tail"];
 
 /// One gate: a cargo command, or the checks of this very program.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +24,7 @@ struct Step {
 #[derive(Debug, PartialEq, Eq)]
 enum Work {
     Cargo { args: Vec<String>, env: Option<(&'static str, &'static str)> },
+    Codegen,
     Tidy,
 }
 
@@ -39,6 +44,7 @@ impl Step {
     fn command(&self) -> String {
         match &self.work {
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Codegen => "cargo xtask codegen --check".to_owned(),
             Work::Cargo { args, env: None } => format!("cargo {}", args.join(" ")),
             Work::Cargo { args, env: Some((key, value)) } => {
                 format!("{key}='{value}' cargo {}", args.join(" "))
@@ -76,6 +82,7 @@ pub(crate) fn run(quick: bool) -> Result<bool> {
 fn execute(shell: &Shell, step: &Step) -> Result<bool> {
     match &step.work {
         Work::Tidy => tidy::run(),
+        Work::Codegen => codegen::run(true),
         Work::Cargo { args, env } => {
             let mut command = cmd!(shell, "cargo {args...}").quiet().ignore_status();
             if let Some((key, value)) = env {
@@ -103,15 +110,23 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
             "clippy --locked --workspace --all-targets --all-features -- -D warnings",
         ));
     }
+    steps.push(Step { name: "codegen".to_owned(), work: Work::Codegen });
     steps.push(Step { name: "tidy".to_owned(), work: Work::Tidy });
     steps.push(Step::cargo("test", "test --workspace"));
     if !quick {
         // What measures is not built without being asked for.
         steps.push(Step::cargo("bench", "test --locked --package xtask --all-features bench::"));
+        // Every order of the threads' steps, in a build of its own.
+        let loom = "test --locked --package ingest-wal --lib --target-dir target/loom loom";
+        steps.push(Step::cargo("loom", loom).env("RUSTFLAGS", "--cfg loom"));
         // The program as it is keeps its promises, and one that does not is noticed.
-        let crash = "xtask crash --profile dev --rounds 12 --seed 1";
-        steps.push(Step::cargo("crash", crash));
-        steps.push(Step::cargo("plants", &format!("{crash} --plant ack-before-write")));
+        let crash = "xtask crash --profile dev --seed 1 --rounds";
+        steps.push(Step::cargo("crash", &format!("{crash} 12")));
+        steps.push(Step::cargo("power cuts", &format!("{crash} 12 --power")));
+        for plant in PLANTS {
+            let args = format!("{crash} 40 --plant {plant}");
+            steps.push(Step::cargo(format!("plant {plant}"), &args));
+        }
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
         steps.extend(single_features(metadata));
@@ -170,16 +185,30 @@ mod tests {
             "cargo fmt --all -- --check",
             "cargo clippy --locked --workspace --all-targets -- -D warnings",
             "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
+            "cargo xtask codegen --check",
             "cargo xtask tidy",
             "cargo test --workspace",
             "cargo test --locked --package xtask --all-features bench::",
-            "cargo xtask crash --profile dev --rounds 12 --seed 1",
-            "cargo xtask crash --profile dev --rounds 12 --seed 1 --plant ack-before-write",
+            "RUSTFLAGS='--cfg loom' cargo test --locked --package ingest-wal --lib --target-dir \
+             target/loom loom",
+            "cargo xtask crash --profile dev --seed 1 --rounds 12",
+            "cargo xtask crash --profile dev --seed 1 --rounds 12 --power",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-write",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-fsync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-fsync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-dir-sync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant drop-tail",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
             "cargo check --locked --package ingest-wal --no-default-features",
             "cargo check --locked --package ingest-wal --no-default-features --features plants",
         ];
         assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn every_plant_is_run() {
+        let all = ingest_wal::Plant::ALL.iter().map(|plant| plant.as_str());
+        assert!(all.eq(PLANTS), "{:?}", ingest_wal::Plant::ALL);
     }
 
     #[test]

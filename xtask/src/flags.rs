@@ -19,12 +19,19 @@ xflags::xflags! {
         cmd tidy {}
 
         /// Run every gate in order and stop at the first that fails: lock file, formatting, clippy
-        /// (default and all features), tidy, `cargo test --workspace`, a few kills of the program and
+        /// (default and all features), the generated code, tidy, `cargo test --workspace`, a few kills of the program and
         /// of one with a planted bug, documentation, and each library with no features and with
         /// each of its features alone.
         cmd ci {
             /// Leave out all-features clippy, the kills, documentation and the single features.
             optional --quick
+        }
+
+        /// Write the Rust code of the protobuf messages from their `.proto` files. The code is
+        /// checked in, and nothing else needs a compiler for it.
+        cmd codegen {
+            /// Write nothing, and exit 1 when the code is not what the files give.
+            optional --check
         }
 
         /// Kill the real program at any instant, again and again, and compare what is stored with
@@ -91,8 +98,9 @@ xflags::xflags! {
         /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
         /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
         cmd bench {
-            /// What to measure: wire, wal (12 GB in TMPDIR), mux (8 GB in TMPDIR), attack (a server
-            /// under attack), or all (default all).
+            /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
+            /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory),
+            /// or all (default all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String
@@ -201,8 +209,8 @@ mod tests {
     fn help_names_every_command() {
         let help = help();
         for command in [
-            "tidy", "ci", "--quick", "crash", "--plant", "interop", "bench", "--json", "fuzz",
-            "help",
+            "tidy", "ci", "--quick", "codegen", "--check", "crash", "--plant", "interop", "bench",
+            "--json", "fuzz", "help",
         ] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod codegen;
 mod crash;
 mod flags;
 mod fuzz;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         XtaskCmd::Bench(flags) => bench::run(&flags),
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
+        XtaskCmd::Codegen(flags) => codegen::run(flags.check),
         XtaskCmd::Crash(flags) => crash::run(&flags),
         XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),

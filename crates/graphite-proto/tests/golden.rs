@@ -5,6 +5,10 @@
 //! that is not there is printed as absent.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "golden/framed.rs"]
+mod framed;
+#[path = "golden/placement.rs"]
+mod placement;
 #[path = "golden/plaintext.rs"]
 mod plaintext;
 #[path = "golden/sha256.rs"]
@@ -14,20 +18,41 @@ mod tagged;
 #[path = "golden/vectors.rs"]
 mod vectors;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use vectors::{Report, Row};
 
 /// A format: its file, and what checks one row of it.
-type Format = (&'static str, fn(&Row, &mut Report));
+type Format = (&'static str, Check);
 
-const FORMATS: [Format; 2] =
-    [("plaintext.jsonl", plaintext::check), ("tagged_names.jsonl", tagged::check)];
+type Check = Box<dyn FnMut(&Row, &mut Report)>;
+
+fn formats() -> [Format; 6] {
+    let mut clusters = placement::Clusters::default();
+    [
+        ("plaintext.jsonl", Box::new(plaintext::check)),
+        ("tagged_names.jsonl", Box::new(tagged::check)),
+        ("pickle.jsonl", Box::new(framed::pickle)),
+        ("pickle_hostile.jsonl", Box::new(framed::hostile)),
+        ("protobuf.jsonl", Box::new(framed::protobuf)),
+        ("hash_placement.jsonl", Box::new(move |row, report| clusters.check(row, report))),
+    ]
+}
+
+/// The memory that is in use.
+#[global_allocator]
+static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
+/// What hostile frames cost at most.
+static SLOWEST_MICROSECONDS: AtomicU64 = AtomicU64::new(0);
+static MOST_BYTES: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn vectors_of_the_real_programs() {
     let folder = vectors::folder();
     let mut present = 0;
     let mut failures = Vec::new();
-    for (file, check) in FORMATS {
+    for (file, mut check) in formats() {
         let Some(rows) = vectors::read(&folder.join(file)) else {
             println!("{file}: absent");
             continue;
@@ -46,6 +71,9 @@ fn vectors_of_the_real_programs() {
         assert!(report.checks > 0, "{file}: no row has a column to check");
         failures.extend(report.failures.into_iter().map(|failure| format!("{file} {failure}")));
     }
+    let (slowest, most) = (&SLOWEST_MICROSECONDS, &MOST_BYTES);
+    let (slowest, most) = (slowest.load(Ordering::Relaxed), most.load(Ordering::Relaxed));
+    println!("a hostile frame took {slowest} µs and {most} bytes at most");
     assert!(present > 0, "{} holds none of the formats", folder.display());
     for failure in failures.iter().take(30) {
         println!("{failure}");

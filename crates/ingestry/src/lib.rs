@@ -6,6 +6,8 @@
 //! |---|---|---|---|
 //! | `entry` | `entry` | `ingest-entry` | on |
 //! | `graphite` | `graphite` | `graphite-proto` | on |
+//! | `hydra` | `hydra` | `hydra-ws` | off |
+//! | `loggregator` | `loggregator` | `loggregator-consumer` | off |
 //! | `wal` | `wal` | `ingest-wal` | off |
 //! | `store` | `store` | `ingest-store` | off |
 //! | `mux` | `mux` | `ingest-mux` | off |
@@ -17,6 +19,7 @@
 //! | to do this | take |
 //! |---|---|
 //! | read Graphite lines from any bytes, and say why one is refused | `graphite::LineDecoder` |
+//! | take payloads over Hydra's web sockets and HTTP, with ingestors of your own | `hydra::Session`, `hydra::Ingestor` |
 //! | make, read or check entries, tags, enumerated values | `entry::Entry`, `entry::EntryRef`, `entry::TagName` |
 //! | know that bytes are on disk before you say so; a queue that survives a kill | `wal::Log` |
 //! | bound memory before anything is encoded, fairly | `wal::Permits` |
@@ -24,14 +27,17 @@
 //! | search what a log keeps, or follow it | `store::Store` |
 //! | send entries to one or many destinations at least once, each at its pace | `mux::Muxer`, `mux::Destination` |
 //! | speak the Gravwell ingest protocol, as an ingester or as an indexer | `wire::connect`, `wire::Acceptor` |
+//! | read what Cloud Foundry's Loggregator sends, of any generation | `loggregator::client::Gateway`, `loggregator::v2::Envelope` |
 //! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
 //! | run it as a program | the binary `ingestry` of `ingest-gateway` |
 //!
-//! They stack: `entry`, `wal` and `graphite` know none of the others; `wire` stands on `entry`;
+//! They stack: `entry`, `wal`, `graphite`, `hydra` and `loggregator` know none of the others; `wire` stands on `entry`;
 //! `store` and `mux` stand on `entry` and `wal`; `gateway` stands on all but `wire`, as yet. Taking one never brings a crate above it.
 
 #[cfg(feature = "graphite")]
 pub use graphite_proto as graphite;
+#[cfg(feature = "hydra")]
+pub use hydra_ws as hydra;
 #[cfg(feature = "entry")]
 pub use ingest_entry as entry;
 #[cfg(feature = "gateway")]
@@ -44,6 +50,8 @@ pub use ingest_store as store;
 pub use ingest_wal as wal;
 #[cfg(feature = "wire")]
 pub use ingest_wire as wire;
+#[cfg(feature = "loggregator")]
+pub use loggregator_consumer as loggregator;
 
 /// The examples of the documents are compiled and run with the tests.
 #[cfg(doctest)]

@@ -11,6 +11,8 @@
 mod case;
 #[cfg(feature = "bench")]
 mod gateway;
+#[cfg(feature = "bench")]
+mod graphite;
 mod launch;
 #[cfg(feature = "bench")]
 mod mux;

@@ -6,18 +6,20 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{mux, report, rounds, usage, wal, wire};
+use super::{graphite, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 4] = [
+const SUITES: [(&str, Cases); 6] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
+    ("big", wal::big::cases),
     ("mux", mux::cases),
     ("attack", wire::attack::cases),
+    ("graphite", graphite::cases),
 ];
 
 /// How often each case runs: fewer are for trying things, and say so.
@@ -90,10 +92,13 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
+        graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),
         wal::RAW => wal::raw(serde_json::from_str(args)?),
+        wal::big::FILL => wal::big::filler(serde_json::from_str(args)?),
+        wal::big::READ => wal::big::reader(serde_json::from_str(args)?),
         wal::LONE_LOG => wal::lone_log(serde_json::from_str(args)?),
         wal::LONE_BARE => wal::lone_bare(serde_json::from_str(args)?),
         _ => bail!("no side is called {name:?}"),

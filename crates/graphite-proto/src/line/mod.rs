@@ -82,7 +82,8 @@ fn try_general<'a>(
     }))
 }
 
-fn check_path(path: &[u8], options: &Options) -> Result<(), RejectReason> {
+/// Checks a path by the profile's rules for characters and length.
+pub(crate) fn check_path(path: &[u8], options: &Options) -> Result<(), RejectReason> {
     match options.profile {
         Profile::Default => {
             if path.iter().any(u8::is_ascii_control) {
@@ -103,7 +104,11 @@ fn check_path(path: &[u8], options: &Options) -> Result<(), RejectReason> {
 }
 
 /// The readable form of a path that is not UTF-8, where the profile lets one in.
-fn lossy<'a>(path: &[u8], options: &Options, scratch: &'a mut String) -> Option<&'a str> {
+pub(crate) fn lossy<'a>(
+    path: &[u8],
+    options: &Options,
+    scratch: &'a mut String,
+) -> Option<&'a str> {
     if !options.any_bytes() || str::from_utf8(path).is_ok() {
         return None;
     }

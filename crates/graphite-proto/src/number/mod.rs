@@ -8,7 +8,7 @@ mod timestamp;
 use crate::metric::Text;
 use crate::{Profile, RejectReason};
 
-pub(crate) use timestamp::timestamp;
+pub(crate) use timestamp::{from_float, timestamp};
 
 /// A number as written.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,6 +43,14 @@ pub(crate) fn value(text: &[u8], profile: Profile) -> Result<f64, RejectReason> 
         Some(Number::Nan { signed: true }) if !carbon => Err(RejectReason::BadValue),
         Some(Number::Nan { .. }) if matches!(profile, Profile::RelayNg { .. }) => Ok(f64::NAN),
         Some(Number::Nan { .. }) => Err(RejectReason::Nan),
+    }
+}
+
+/// A float as Python's `float()` reads it, NaN and infinities with it.
+pub(crate) fn python_float(text: &[u8]) -> Option<f64> {
+    match python::parse(text)? {
+        Number::Float(value) | Number::Overflow(value) => Some(value),
+        Number::Nan { .. } => Some(f64::NAN),
     }
 }
 

@@ -108,7 +108,8 @@ fn python(text: &[u8], options: &Options, now: Timestamp) -> Result<Timestamp, R
     }
 }
 
-fn from_float(seconds: f64, fraction: bool) -> Result<Timestamp, RejectReason> {
+/// Float seconds, cut off toward zero unless fractions are kept.
+pub(crate) fn from_float(seconds: f64, fraction: bool) -> Result<Timestamp, RejectReason> {
     let time = if fraction {
         Timestamp::from_f64(seconds)
     } else {

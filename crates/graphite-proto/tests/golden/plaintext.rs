@@ -13,7 +13,7 @@ use crate::sha256::digest;
 use crate::vectors::{Report, Row, bytes, hex, same};
 
 /// What −1 stands for.
-const NOW: Timestamp = Timestamp::new(1_650_000_000, 250_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::new(1_650_000_000, 250_000_000);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Transport {
@@ -33,12 +33,12 @@ const COLUMNS: [(&str, Profile, &[Transport]); 6] = [
 
 /// An event, kept.
 #[derive(Debug, Clone, PartialEq)]
-enum Kept {
+pub(crate) enum Kept {
     Metric(Metric),
     Rejected(RejectReason, Vec<u8>, u64),
 }
 
-fn keep(event: Event<'_>) -> Kept {
+pub(crate) fn keep(event: Event<'_>) -> Kept {
     match event {
         Event::Metric(metric) => Kept::Metric(metric.to_metric()),
         Event::Rejected(Rejected { reason, line, offset, .. }) => {
@@ -73,14 +73,14 @@ fn decode_bytes(profile: Profile, input: &[u8]) -> Vec<Kept> {
     kept
 }
 
-fn metrics(events: &[Kept]) -> Vec<&Metric> {
+pub(crate) fn metrics(events: &[Kept]) -> Vec<&Metric> {
     events
         .iter()
         .filter_map(|event| if let Kept::Metric(m) = event { Some(m) } else { None })
         .collect()
 }
 
-fn reasons(events: &[Kept]) -> Vec<RejectReason> {
+pub(crate) fn reasons(events: &[Kept]) -> Vec<RejectReason> {
     let reason = |event: &Kept| if let Kept::Rejected(r, ..) = event { Some(*r) } else { None };
     events.iter().filter_map(reason).collect()
 }
@@ -154,7 +154,7 @@ fn peer(
 }
 
 /// Whether a [`Timestamp`] holds the point's time.
-fn is_held(point: &Value) -> bool {
+pub(crate) fn is_held(point: &Value) -> bool {
     match point.get("ts") {
         Some(Value::Number(time)) => {
             time.as_i64().is_some() || time.as_f64().is_some_and(|time| time.abs() < 9.2e18)
@@ -163,7 +163,7 @@ fn is_held(point: &Value) -> bool {
     }
 }
 
-fn same_point(ours: &Metric, theirs: &Value) -> Result<(), String> {
+pub(crate) fn same_point(ours: &Metric, theirs: &Value) -> Result<(), String> {
     let path = ours.as_ref().path_bytes();
     if let Some(expected) = theirs.get("path_hex").and_then(Value::as_str) {
         same("path", &path, &hex(expected).as_slice())?;

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use ingest_entry::TagPattern;
 
+use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -38,12 +39,19 @@ pub enum Command {
     Tail(TailArgs),
     /// Look after a log: inspect, verify, repair, export, replay, forget
     Wal(WalArgs),
+    /// Print a configuration to begin with
+    Config(ConfigArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them into a directory
+    Man(ManArgs),
 }
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct RunArgs {
-    /// The configuration; without one, Graphite over TCP and UDP and the admin pages on loopback
+    /// The configuration, with the files of conf.d beside it; without one, the default set of
+    /// sources and the admin pages, on loopback
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The directory of the log, instead of log.dir [default: ingestry-data]

@@ -13,7 +13,7 @@ use ingest_wal::{
 use rustix::fs::Access;
 
 use super::{CheckArgs, Exit};
-use crate::config::{Config, Loaded, Protocol, SourceKind, load};
+use crate::config::{Config, FRAGMENTS, Loaded, Protocol, SourceKind, load};
 use crate::gateway::GatewayError;
 use crate::log_options::log_options;
 use crate::secret::check_secret;
@@ -231,7 +231,12 @@ pub fn check(
             for warning in &loaded.warnings {
                 writeln!(err, "{warning}")?;
             }
-            writeln!(out, "{}: fine: {}", file.display(), loaded.config.summary())?;
+            let fragments = match loaded.files.len().saturating_sub(1) {
+                0 => String::new(),
+                1 => format!(" with 1 file of {FRAGMENTS}"),
+                n => format!(" with {n} files of {FRAGMENTS}"),
+            };
+            writeln!(out, "{}{fragments}: fine: {}", file.display(), loaded.config.summary())?;
             Ok((Exit::Fine, Some(loaded)))
         }
         Err(rejected) => {
@@ -268,7 +273,7 @@ mod tests {
     fn fine_files_get_one_line() {
         let (exit, out, err) = checked("");
         assert_eq!((exit.code(), err.as_str()), (0, ""));
-        assert_eq!(out, "a.toml: fine: 3 sources, 1 destination\n");
+        assert_eq!(out, "a.toml: fine: 4 sources, 1 destination\n");
     }
 
     #[test]

@@ -8,13 +8,16 @@ use ingest_wal::OpenError;
 
 mod args;
 pub mod check;
+mod describe;
 mod run;
 mod search;
+mod service;
 mod wal;
 
 pub use args::{
     CheckArgs, Command, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, command, parse,
 };
+pub use describe::{CompletionsArgs, ConfigArgs, ConfigCommand, EXAMPLE, ManArgs};
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
     WalArgs, WalCommand,
@@ -72,11 +75,22 @@ pub fn execute(command: Command) -> Exit {
         Command::Search(args) => find(&args),
         Command::Tail(args) => find(&args.into()),
         Command::Wal(args) => wal::run(&args.command),
+        Command::Config(args) => said(describe::config(&args, &mut io::stdout().lock())),
+        Command::Completions(args) => said(describe::completions(&args, &mut io::stdout().lock())),
+        Command::Man(args) => said(describe::man(&args, &mut io::stdout().lock())),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr().lock(), "error: {error:#}");
         Exit::Failed
     })
+}
+
+/// Somebody who has read enough closes the pipe: that is no failure.
+fn said(written: io::Result<()>) -> anyhow::Result<Exit> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(Exit::Fine),
+    }
 }
 
 fn find(args: &SearchArgs) -> anyhow::Result<Exit> {

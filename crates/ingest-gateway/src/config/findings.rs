@@ -1,10 +1,12 @@
 //! What is found while a file is walked, and where in the text it is.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{ConfigError, Place, Warning};
+use super::texts::Text;
 
 /// What was wrong, before its place is known.
 #[derive(Debug)]
@@ -22,16 +24,22 @@ pub(super) struct Fault {
 /// Collects what is found while a file is walked.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Users other than the owner can read the file.
-    pub(crate) exposed: bool,
+    /// The files that users other than their owner can read.
+    exposed: Vec<Range<usize>>,
     faults: RefCell<Vec<Fault>>,
     remarks: RefCell<Vec<(usize, String, String)>>,
 }
 
 impl Findings {
-    /// Nothing yet, of a file that users other than its owner can read, or cannot.
-    pub(crate) fn of(exposed: bool) -> Self {
+    /// Nothing yet, of these files.
+    pub(super) fn of(texts: &[Text]) -> Self {
+        let exposed = texts.iter().filter(|text| text.exposed).map(Text::places).collect();
         Self { exposed, ..Self::default() }
+    }
+
+    /// Whether users other than its owner can read the file of a place.
+    pub(crate) fn is_exposed(&self, at: usize) -> bool {
+        self.exposed.iter().any(|places| places.contains(&at))
     }
 
     /// Notes an error of the TOML syntax.
@@ -55,52 +63,51 @@ impl Findings {
         !self.faults.borrow().is_empty()
     }
 
-    /// All errors and warnings in the order of the text, with lines and columns.
+    /// All errors and warnings in the order of the files, with lines and columns.
     ///
     /// Broken syntax hides what only follows from it: other errors of the same line, and errors
     /// about something that is missing.
-    pub(crate) fn finish(self, file: &Arc<Path>, text: &str) -> (Vec<ConfigError>, Vec<Warning>) {
+    pub(super) fn finish(self, texts: &[Text]) -> (Vec<ConfigError>, Vec<Warning>) {
         let mut faults = self.faults.into_inner();
         let mut remarks = self.remarks.into_inner();
         faults.sort_by_key(|fault| fault.at);
         remarks.sort_by_key(|remark| remark.0);
         let broken_syntax = faults.iter().any(|fault| fault.key.is_none());
-
-        let mut places = Places::new(file, text);
-        let mut errors: Vec<ConfigError> = Vec::with_capacity(faults.len());
-        let mut broken_line = 0;
-        let mut syntax = Places::new(file, text);
-        let mut broken = faults
-            .iter()
-            .filter(|fault| fault.key.is_none())
-            .map(|fault| syntax.of(fault.at).line)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .peekable();
-        for fault in faults {
-            let place = places.of(fault.at);
-            while let Some(line) = broken.next_if(|line| *line <= place.line) {
-                broken_line = line;
+        let (mut errors, mut warnings) = (Vec::with_capacity(faults.len()), Vec::new());
+        let (mut faults, mut remarks) =
+            (faults.into_iter().peekable(), remarks.into_iter().peekable());
+        for text in texts {
+            let end = text.places().end;
+            let here: Vec<_> =
+                std::iter::from_fn(|| faults.next_if(|fault| fault.at < end)).collect();
+            let mut places = Places::new(&text.file, text.valid());
+            let mut place = |at: usize| places.of(at.saturating_sub(text.base));
+            let lines: Vec<_> =
+                here.iter().map(|fault| (fault.key.is_none(), place(fault.at))).collect();
+            let broken = |line| lines.iter().any(|(syntax, place)| *syntax && place.line == line);
+            for (fault, (_, place)) in here.into_iter().zip(&lines) {
+                let place = place.clone();
+                let Fault { found, allowed, meant, .. } = fault;
+                match fault.key {
+                    None => errors.push(ConfigError::Syntax { place, found, allowed }),
+                    Some(_) if broken_syntax && (fault.absence || broken(place.line)) => {}
+                    Some(key) => {
+                        errors.push(ConfigError::Key { place, key, found, allowed, meant })
+                    }
+                }
             }
-            let Fault { found, allowed, meant, .. } = fault;
-            match fault.key {
-                None => errors.push(ConfigError::Syntax { place, found, allowed }),
-                Some(_) if broken_syntax && (fault.absence || place.line == broken_line) => {}
-                Some(key) => errors.push(ConfigError::Key { place, key, found, allowed, meant }),
+            let mut places = Places::new(&text.file, text.valid());
+            while let Some((at, key, message)) = remarks.next_if(|remark| remark.0 < end) {
+                let place = Some(places.of(at.saturating_sub(text.base)));
+                warnings.push(Warning { place, key, message });
             }
         }
-
-        let mut places = Places::new(file, text);
-        let warnings = remarks
-            .into_iter()
-            .map(|(at, key, message)| Warning { place: Some(places.of(at)), key, message })
-            .collect();
         (errors, warnings)
     }
 }
 
 /// Turns rising byte offsets into places, reading the text once.
-struct Places<'t> {
+pub(super) struct Places<'t> {
     file: &'t Arc<Path>,
     text: &'t str,
     at: usize,
@@ -109,13 +116,13 @@ struct Places<'t> {
 }
 
 impl<'t> Places<'t> {
-    fn new(file: &'t Arc<Path>, text: &'t str) -> Self {
+    pub(super) fn new(file: &'t Arc<Path>, text: &'t str) -> Self {
         // A byte order mark has no width.
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         Self { file, text, at, line: 1, column: 1 }
     }
 
-    fn of(&mut self, offset: usize) -> Place {
+    pub(super) fn of(&mut self, offset: usize) -> Place {
         let rest = self.text.get(self.at..).unwrap_or_default();
         for (index, c) in rest.char_indices() {
             if self.at + index >= offset {

@@ -1,25 +1,19 @@
 //! From a file to a [`Config`], or to everything that is wrong with it.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::conflict::{bindings, conflicts};
-use super::error::{ConfigError, Place, Rejected, Warning};
+use super::error::{ConfigError, Rejected, Warning};
 use super::findings::Findings;
 use super::listen::Listen;
 use super::model::{Config, SourceKind};
 use super::sources::Source;
+use super::texts::Text;
 use super::walk::{Node, Table};
-use super::{admin, destinations, log, routes, sources, syntax};
+use super::{admin, destinations, log, merge, routes, sources, syntax, texts};
 use crate::units::format_size;
-
-/// The largest configuration file that is read, in bytes.
-pub const MAX_FILE: u64 = 1 << 20;
 
 /// Keys that are easily written into the wrong table.
 pub(super) const HOMES: &[&str] = &[
@@ -43,28 +37,26 @@ pub struct Loaded {
     pub config: Config,
     /// What is odd about it.
     pub warnings: Vec<Warning>,
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file, and the fragments (`*.toml`) in the directory [`FRAGMENTS`] beside
+/// it, in the order of their names, as if they were one: tables are joined, routes follow one
+/// another, and a value that stands in two of them is an error.
 ///
 /// # Errors
-/// [`Rejected`], with everything that is wrong. Files above [`MAX_FILE`] are refused.
+/// [`Rejected`], with everything that is wrong. Files above [`MAX_FILE`] and more fragments than
+/// [`MAX_FRAGMENTS`] are refused.
+///
+/// [`FRAGMENTS`]: super::FRAGMENTS
+/// [`MAX_FILE`]: super::MAX_FILE
+/// [`MAX_FRAGMENTS`]: super::MAX_FRAGMENTS
 pub fn load(path: &Path) -> Result<Loaded, Rejected> {
-    let mut text = Vec::new();
-    let mut exposed = false;
-    let read = File::open(path).and_then(|file| {
-        exposed = file.metadata()?.mode() & 0o077 != 0;
-        file.take(MAX_FILE + 1).read_to_end(&mut text)
-    });
-    let reason = match read {
-        Err(error) => error.to_string(),
-        Ok(_) if text.len() as u64 > MAX_FILE => {
-            format!("larger than {}", format_size(MAX_FILE))
-        }
-        Ok(_) => return parse_text(path, &text, exposed),
-    };
-    let error = ConfigError::Unreadable { file: path.to_owned(), reason };
-    Err(Rejected { errors: vec![error], warnings: Vec::new() })
+    match texts::read(path) {
+        Ok(texts) => parse_texts(&texts),
+        Err(errors) => Err(Rejected { errors, warnings: Vec::new() }),
+    }
 }
 
 /// Reads the text of a configuration; `file` is the name that errors give it.
@@ -72,42 +64,44 @@ pub fn load(path: &Path) -> Result<Loaded, Rejected> {
 /// # Errors
 /// [`Rejected`], with everything that is wrong.
 pub fn parse(file: &Path, text: &[u8]) -> Result<Loaded, Rejected> {
-    parse_text(file, text, false)
+    parse_texts(&[Text::new(file, text.to_owned(), false)])
 }
 
-fn parse_text(file: &Path, text: &[u8], exposed: bool) -> Result<Loaded, Rejected> {
-    let file: Arc<Path> = file.into();
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => {
-            let valid = text.get(..error.valid_up_to()).unwrap_or_default();
-            let findings = Findings::default();
-            findings.syntax(valid.len(), "bytes that are no UTF-8".into(), "UTF-8 text".into());
-            let valid = std::str::from_utf8(valid).unwrap_or_default();
-            let (errors, warnings) = findings.finish(&file, valid);
-            return Err(Rejected { errors, warnings });
-        }
-    };
-    let findings = Findings::of(exposed);
-    let (document, broken) = DeTable::parse_recoverable(text);
+fn parse_texts(texts: &[Text]) -> Result<Loaded, Rejected> {
+    let findings = Findings::of(texts);
+    let mut whole = DeTable::new();
     let mut local = true;
-    for error in &broken {
-        local &= syntax::is_local(error.message());
-        syntax::note(&findings, text, error);
+    for text in texts {
+        let base = text.base;
+        if !text.is_utf8() {
+            let at = base + text.valid().len();
+            findings.syntax(at, "bytes that are no UTF-8".into(), "UTF-8 text".into());
+            local = false;
+            continue;
+        }
+        let (document, broken) = DeTable::parse_recoverable(text.valid());
+        for error in &broken {
+            local &= syntax::is_local(error.message());
+            syntax::note(&findings, text, error);
+        }
+        merge::merge(&mut whole, merge::moved(document.into_inner(), base), "", texts, &findings);
     }
-    let document = DeValue::Table(document.into_inner());
+    let document = DeValue::Table(whole);
     let config = if local { walk(&document, &findings) } else { None };
     drop(document);
-    let (errors, warnings) = findings.finish(&file, text);
+    let (errors, warnings) = findings.finish(texts);
     match config {
-        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings }),
-        _ => Err(Rejected { errors: at_least_one(errors, &file), warnings }),
+        Some(config) if errors.is_empty() => {
+            let files = texts.iter().map(|text| text.file.to_path_buf()).collect();
+            Ok(Loaded { config, warnings, files })
+        }
+        _ => Err(Rejected { errors: at_least_one(errors, texts), warnings }),
     }
 }
 
-fn at_least_one(mut errors: Vec<ConfigError>, file: &Arc<Path>) -> Vec<ConfigError> {
-    if errors.is_empty() {
-        let place = Place { line: 1, column: 1, file: Arc::clone(file) };
+fn at_least_one(mut errors: Vec<ConfigError>, texts: &[Text]) -> Vec<ConfigError> {
+    if let ([], Some(text)) = (errors.as_slice(), texts.first()) {
+        let place = text.place(0);
         let (found, allowed) = ("no configuration".to_owned(), "TOML".to_owned());
         errors.push(ConfigError::Syntax { place, found, allowed });
     }
@@ -195,6 +189,7 @@ fn check_read_ahead(config: &Config, source: &Source<'_>) {
     let read_ahead = match &source.config.kind {
         SourceKind::Graphite(graphite) => graphite.read_ahead,
         SourceKind::Gravwell(gravwell) => gravwell.read_ahead,
+        SourceKind::Hydra(hydra) => hydra.read_ahead,
         SourceKind::GraphiteUdp(_) => return,
     };
     if let Some(node) = &source.read_ahead

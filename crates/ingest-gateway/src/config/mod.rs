@@ -1,7 +1,8 @@
 //! The configuration: what can be set, its defaults, and how it is read.
 //!
 //! [`load`] reads a file and reports everything that is wrong with it at once, each error with its
-//! line and column, the key, what was found and what is allowed. [`for_run`] is what `run` uses:
+//! line and column, the key, what was found and what is allowed. Fragments in the directory
+//! `conf.d` beside the file are read with it. [`for_run`] is what `run` uses:
 //! the file, or the default set, with the overrides of the command line on top. `check` reads
 //! through the same function, so that the two cannot disagree.
 //!
@@ -25,8 +26,8 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `gravwell` | required |
-//! | `sources.NAME.listen` | address | `127.0.0.1:2003`, `127.0.0.1:4023` (`gravwell`) |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `gravwell`, `hydra` | required |
+//! | `sources.NAME.listen` | address | `127.0.0.1:2003`, `127.0.0.1:4023` (`gravwell`), `127.0.0.1:8080` (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
@@ -37,14 +38,24 @@
 //! | `sources.NAME.fraction` | boolean | `false` |
 //! | `sources.NAME.max_line` | size, 256 B to 16 MiB | 16 KiB |
 //! | `sources.NAME.max_past`, `max_future` | time, or `off` | `off` |
-//! | `sources.NAME.read_ahead` (`graphite`, `gravwell`) | size, at least 64 KiB | 4 MiB |
-//! | `sources.NAME.max_connections` (`graphite`, `gravwell`) | 1 to 1000000 | 10000 |
-//! | `sources.NAME.idle_timeout` (`graphite`, `gravwell`) | time, or `off` | `off`, 10 min (`gravwell`) |
+//! | `sources.NAME.read_ahead` (`graphite`, `gravwell`, `hydra`) | size, at least 64 KiB | 4 MiB |
+//! | `sources.NAME.max_connections` (`graphite`, `gravwell`, `hydra`) | 1 to 1000000 | 10000 |
+//! | `sources.NAME.idle_timeout` (`graphite`, `gravwell`, `hydra`) | time, or `off` | `off`, 10 min (`gravwell`), 60 s (`hydra`) |
 //! | `sources.NAME.receive_buffer` (`graphite-udp`) | size, 4 KiB to 1 GiB | 4 MiB |
 //! | `sources.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | `INGEST_SECRET`, `GRAVWELL_INGEST_SECRET`, or one that is made |
-//! | `sources.NAME.tls` (`gravwell`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
+//! | `sources.NAME.tls` (`gravwell`, `hydra`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
 //! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
-//! | `sources.NAME.max_tags` (`gravwell`) | 1 to 65000 for one connection | 4096 |
+//! | `sources.NAME.max_tags` (`gravwell`, `hydra`) | 1 to 65000 for one connection, or for one run (`hydra`) | 4096 |
+//! | `sources.NAME.tag` (`hydra`) | tag name, where `hydra-tag` names none | `hydra` |
+//! | `sources.NAME.values` (`hydra`) | `none`, `metadata` | `none` |
+//! | `sources.NAME.token` (`hydra`) | `env:NAME`, `file:PATH`, `literal:TEXT`: the bearer token | none |
+//! | `sources.NAME.hosts`, `origins` (`hydra`) | texts: who may ask beside loopback | none |
+//! | `sources.NAME.dialect` (`hydra`) | `doc`, `seed`, `head` | `doc` |
+//! | `sources.NAME.compat` (`hydra`) | `document`, `recorded` | `document` |
+//! | `sources.NAME.echo` (`hydra`) | `document`, `code` | `document` in dialect `doc` |
+//! | `sources.NAME.multiline` (`hydra`) | boolean | `false` |
+//! | `sources.NAME.max_message` (`hydra`) | size, 1 KiB to 64 MiB | 1 MiB |
+//! | `sources.NAME.ingest_timeout` (`hydra`) | time, or `off` | 3 s |
 //! | `destinations.NAME.type` | `store`, `gravwell` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
@@ -68,15 +79,18 @@ mod error;
 mod findings;
 mod graphite;
 mod gravwell;
+mod hydra;
 mod listen;
 mod load;
 mod log;
+mod merge;
 mod model;
 mod overrides;
 mod routes;
 mod secret;
 mod sources;
 mod syntax;
+mod texts;
 mod tls;
 mod values;
 mod walk;
@@ -89,7 +103,8 @@ pub use graphite::{
     BadTags, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile, Tagged, Values,
 };
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
-pub use load::{Loaded, MAX_FILE, load, parse};
+pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
+pub use load::{Loaded, load, parse};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,
@@ -98,4 +113,5 @@ pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };
 pub use secret::{SecretError, SecretFrom};
+pub use texts::{FRAGMENTS, MAX_FILE, MAX_FRAGMENTS};
 pub use tls::{ClientTls, ServerTls, TlsFileError};

@@ -219,7 +219,7 @@ pub enum StartError {
 pub fn for_run(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, StartError> {
     let mut loaded = match file {
         Some(file) => load(file)?,
-        None => Loaded { config: Config::default(), warnings: Vec::new() },
+        None => Loaded { config: Config::default(), warnings: Vec::new(), files: Vec::new() },
     };
     loaded.config.replace(overrides).map_err(StartError::Overrides)?;
     if file.is_none() && !overrides.listens.is_empty() {
@@ -264,7 +264,7 @@ mod tests {
         let overrides = Overrides { data_dir: Some("elsewhere".into()), ..Overrides::default() };
         let config = for_run(None, &overrides).unwrap().config;
         assert_eq!(config.log.dir, Path::new("elsewhere"));
-        assert_eq!(config.sources.len(), 3);
+        assert_eq!(config.sources.len(), 4);
         assert!(config.admin.enabled);
     }
 
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(
             refused(&["grafite=127.0.0.1:1"]),
             "--listen grafite: found \"grafite\", which listens nowhere; allowed: \"graphite\", \
-             \"graphite-udp\", \"gravwell\" or \"admin\"; did you mean \"graphite\"?"
+             \"graphite-udp\", \"gravwell\", \"hydra\" or \"admin\"; did you mean \"graphite\"?"
         );
         assert_eq!(
             refused(&["graphite=127.0.0.1:1", "graphite=127.0.0.1:2"]),

@@ -111,7 +111,7 @@ impl Node<'_> {
             Some(("env", name)) if !name.is_empty() => SecretFrom::Env(name.to_owned()),
             Some(("file", path)) if !path.is_empty() => SecretFrom::File(path.into()),
             Some(("literal", text)) if !text.is_empty() => {
-                if self.findings.exposed {
+                if self.findings.is_exposed(self.at) {
                     let found = "a secret in a file that other users can read".to_owned();
                     self.wrong(found, "\"env:NAME\", \"file:PATH\", or mode 0600", None);
                     return None;

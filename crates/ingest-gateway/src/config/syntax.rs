@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::findings::Findings;
+use super::texts::Text;
 use super::values::quoted;
 
 /// Messages about a single value that is not written as TOML wants it.
@@ -29,7 +30,8 @@ pub(super) fn is_local(message: &str) -> bool {
 }
 
 /// Notes an error of the parser.
-pub(super) fn note(findings: &Findings, text: &str, error: &toml::de::Error) {
+pub(super) fn note(findings: &Findings, file: &Text, error: &toml::de::Error) {
+    let text = file.valid();
     let (message, expected) = match error.message().split_once(", expected ") {
         Some((message, expected)) => (message, expected.to_owned()),
         None if error.message() == "duplicate key" => ("duplicate key", "each key once".to_owned()),
@@ -50,7 +52,7 @@ pub(super) fn note(findings: &Findings, text: &str, error: &toml::de::Error) {
         (true, Some(next)) => quoted(&next.to_string()),
     };
     let reason = if is_about_value(message) && here.is_empty() { "no value" } else { message };
-    findings.syntax(span.start, format!("{at} ({reason})"), expected);
+    findings.syntax(file.base + span.start, format!("{at} ({reason})"), expected);
 }
 
 /// The whole value around a place in it.
