@@ -141,8 +141,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// What a muxer without a directory holds by default: 16 MiB.
-    pub const MEMORY: u64 = 16 << 20;
+    /// What a muxer without a directory holds by default: 32 MiB.
+    pub const MEMORY: u64 = 32 << 20;
 
     /// Keeps the log in this directory. Without one it is a bounded ring in memory, behind the same
     /// interface: nothing survives the process, and a write that is to be on disk is refused.
@@ -152,7 +152,7 @@ impl Builder {
         self
     }
 
-    /// How many bytes a muxer without a directory holds before writes wait; 1 MiB at least, 16 MiB
+    /// How many bytes a muxer without a directory holds before writes wait; 1 MiB at least, 32 MiB
     /// by default. Means nothing with a directory, whose limits are those of [`Builder::log`].
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use tokio::time::Instant;
 
 use ingest_entry::{EntryRef, TagId, TagName, stored};
 use ingest_wal::{LogId, Lsn, Plant, Record};

@@ -95,7 +95,7 @@ pub struct OutputStatus {
     pub filtered: u64,
     /// It will never get them, by reason.
     pub lost: BTreeMap<String, u64>,
-    /// Still owed, or not looked at yet.
+    /// Still owed, or not looked at yet: with a filter, some of it may not be meant for this output.
     pub queued: u64,
     /// About how many bytes that is.
     pub queued_bytes: u64,

@@ -168,6 +168,10 @@ impl Planner {
             5..=6 => Aim::Rotation { count: self.rng.within(1, 3) as u32, latest: length },
             _ => Aim::Instant(length.mul_f64(self.rng.within(0, 1_000_000) as f64 / 1e6)),
         };
+        // What a broken link held shows once the outputs' state was kept after it.
+        let broken = matches!(aim, Aim::Instant(_)) && self.others.one_in(3);
+        let length = if broken { self.others.millis(1_400, 1_700) } else { length };
+        let aim = if broken { Aim::Instant(length) } else { aim };
         // What a start has to recover is the point of cutting it short.
         let one_in = if matches!(aim, Aim::StartUp(_)) { 6 } else { 3 };
         let mut fresh = self.rounds == 1 || self.rng.one_in(one_in);
@@ -189,7 +193,7 @@ impl Planner {
             self.lines = 0;
             self.spread = self.spread();
         }
-        let (spread, acts) = (self.spread, self.acts(length, &aim));
+        let (spread, acts) = (self.spread, self.acts(length, &aim, broken));
         self.lines += lines;
         let (number, chance, max_bytes) = (self.rounds, self.rng.next(), self.max_bytes);
         Round { number, chance, fresh, max_bytes, aim, clients, spread, acts }
@@ -203,9 +207,12 @@ impl Planner {
     }
 
     /// Each destination has its troubles; some rounds are quiet.
-    fn acts(&mut self, length: Duration, aim: &Aim) -> Vec<Act> {
+    fn acts(&mut self, length: Duration, aim: &Aim, broken: bool) -> Vec<Act> {
         if matches!(aim, Aim::StartUp(_)) {
             return Vec::new();
+        }
+        if broken {
+            return self.breaking();
         }
         let count = self.others.within(0, 2 * u64::from(self.spread.places));
         let millis = length.as_millis() as u64;
@@ -222,6 +229,16 @@ impl Planner {
             .collect();
         acts.sort_by_key(|act| act.after);
         acts
+    }
+
+    /// A destination takes leases, does nothing with them, and dies; soon there is another one.
+    fn breaking(&mut self) -> Vec<Act> {
+        let place = self.others.within(0, u64::from(self.spread.places) - 1) as u32;
+        let act = |after, deed| Act { after, place, deed };
+        let stall = self.others.millis(10, 150);
+        let kill = stall + self.others.millis(10, 120);
+        let wake = kill + self.others.millis(10, 60);
+        vec![act(stall, Deed::Stall), act(kill, Deed::Kill), act(wake, Deed::Wake)]
     }
 
     /// Nothing may expire: half of the limit is not enough for the log to remove history.

@@ -112,7 +112,7 @@ pub(crate) fn cases() -> Vec<Case> {
         sharing("mux/memory/2", false, &[PROMPT, PROMPT], memory(), &[], MANY),
         sharing(LATE_ONE, false, &[TARDY], Vec::new(), &[], LATE),
         sharing("mux/late-5ms/2", false, &[TARDY, TARDY], share(LATE_ONE, 1.9), &[LATE_ONE], LATE),
-        sharing(ALONE, true, &[PROMPT], Vec::new(), &[], MANY / 2),
+        sharing(ALONE, false, &[PROMPT], Vec::new(), &[], MANY / 2),
         Case {
             name: "mux/dead/one-of-two",
             unit: "entries/s",
@@ -120,7 +120,7 @@ pub(crate) fn cases() -> Vec<Case> {
             peer: Some("sinks"),
             beside: &[ALONE],
             bars: share(ALONE, 0.95),
-            run: Box::new(|_| transfer(true, &[PROMPT], MANY / 2, true)),
+            run: Box::new(|_| transfer(false, &[PROMPT], MANY / 2, true)),
         },
         Case {
             name: "mux/idle",
