@@ -8,7 +8,7 @@ use ingest_entry::{TagName, TagPattern};
 use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
-use super::graphite::{GraphiteSource, GraphiteUdpSource};
+use super::graphite::{GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
 
 /// The least that `log.max_bytes` can be.
@@ -16,7 +16,7 @@ pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that can be configured.
 ///
-/// The default is the default set: Graphite over TCP and UDP, Gravwell ingesters, and the admin
+/// The default is the default set: Graphite over TCP and UDP and as pickles, Gravwell ingesters, and the admin
 /// pages, all on loopback, into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -44,6 +44,10 @@ impl Default for Config {
             sources: vec![
                 source("graphite", SourceKind::Graphite(GraphiteSource::default())),
                 source("graphite-udp", SourceKind::GraphiteUdp(GraphiteUdpSource::default())),
+                source(
+                    "graphite-pickle",
+                    SourceKind::Graphite(GraphiteSource::new(GraphiteFormat::Pickle)),
+                ),
                 source("gravwell", SourceKind::Gravwell(GravwellSource::default())),
             ],
             destinations: vec![DestinationConfig {
@@ -237,7 +241,7 @@ impl SourceConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceKind {
-    /// `graphite`: Graphite's plaintext lines over TCP.
+    /// `graphite`, `graphite-pickle`, `graphite-protobuf`: Graphite over TCP, as lines or frames.
     Graphite(GraphiteSource),
     /// `graphite-udp`: the same lines over UDP.
     GraphiteUdp(GraphiteUdpSource),
@@ -250,7 +254,7 @@ impl SourceKind {
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
-            Self::Graphite(_) => "graphite",
+            Self::Graphite(graphite) => graphite.format.type_name(),
             Self::GraphiteUdp(_) => "graphite-udp",
             Self::Gravwell(_) => "gravwell",
         }
