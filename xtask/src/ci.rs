@@ -10,6 +10,10 @@ use xshell::{Shell, cmd};
 use crate::tidy::metadata::Metadata;
 use crate::{codegen, tidy, util};
 
+/// The bugs that can be planted in the log: `cargo xtask crash` has to see each.
+const PLANTS: [&str; 5] =
+    ["ack-before-write", "no-fsync", "ack-before-fsync", "no-dir-sync", "drop-tail"];
+
 /// One gate: a cargo command, or the checks of this very program.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
@@ -112,10 +116,17 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
     if !quick {
         // What measures is not built without being asked for.
         steps.push(Step::cargo("bench", "test --locked --package xtask --all-features bench::"));
+        // Every order of the threads' steps, in a build of its own.
+        let loom = "test --locked --package ingest-wal --lib --target-dir target/loom loom";
+        steps.push(Step::cargo("loom", loom).env("RUSTFLAGS", "--cfg loom"));
         // The program as it is keeps its promises, and one that does not is noticed.
-        let crash = "xtask crash --profile dev --rounds 12 --seed 1";
-        steps.push(Step::cargo("crash", crash));
-        steps.push(Step::cargo("plants", &format!("{crash} --plant ack-before-write")));
+        let crash = "xtask crash --profile dev --seed 1 --rounds";
+        steps.push(Step::cargo("crash", &format!("{crash} 12")));
+        steps.push(Step::cargo("power cuts", &format!("{crash} 12 --power")));
+        for plant in PLANTS {
+            let args = format!("{crash} 40 --plant {plant}");
+            steps.push(Step::cargo(format!("plant {plant}"), &args));
+        }
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
         steps.extend(single_features(metadata));
@@ -178,13 +189,26 @@ mod tests {
             "cargo xtask tidy",
             "cargo test --workspace",
             "cargo test --locked --package xtask --all-features bench::",
-            "cargo xtask crash --profile dev --rounds 12 --seed 1",
-            "cargo xtask crash --profile dev --rounds 12 --seed 1 --plant ack-before-write",
+            "RUSTFLAGS='--cfg loom' cargo test --locked --package ingest-wal --lib --target-dir \
+             target/loom loom",
+            "cargo xtask crash --profile dev --seed 1 --rounds 12",
+            "cargo xtask crash --profile dev --seed 1 --rounds 12 --power",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-write",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-fsync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-fsync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-dir-sync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant drop-tail",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
             "cargo check --locked --package ingest-wal --no-default-features",
             "cargo check --locked --package ingest-wal --no-default-features --features plants",
         ];
         assert_eq!(commands, expected);
+    }
+
+    #[test]
+    fn every_plant_is_run() {
+        let all = ingest_wal::Plant::ALL.iter().map(|plant| plant.as_str());
+        assert!(all.eq(PLANTS), "{:?}", ingest_wal::Plant::ALL);
     }
 
     #[test]

@@ -98,8 +98,9 @@ xflags::xflags! {
         /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
         /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
         cmd bench {
-            /// What to measure: wire, wal (12 GB in TMPDIR), mux (8 GB in TMPDIR), attack (a server
-            /// under attack), graphite (decoders in memory), or all (default all).
+            /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
+            /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory),
+            /// or all (default all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String
@@ -174,7 +175,7 @@ mod tests {
             assert!(parse(&line).is_err(), "{wrong}");
         }
         let error = parse(&["crash", "--plant", "weeds"]).unwrap_err().to_string();
-        assert!(error.contains("drop-tail, none"), "{error}");
+        assert!(error.contains("skip-resend, none"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an ingestor is asked to take.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -57,6 +58,7 @@ pub(crate) struct Context {
     pub(crate) validation: Validation,
     /// The ingestor that the path names, unless the metadata names one.
     pub(crate) path: Option<Box<str>>,
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// A payload for one or all ingestors.
@@ -102,6 +104,20 @@ impl Request {
     #[must_use]
     pub fn ingestor(&self) -> Option<&str> {
         self.context.ingestor()
+    }
+
+    /// Who sent it, where that is known.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.context.peer
+    }
+
+    /// The same request, sent by this peer.
+    #[must_use]
+    pub fn from_peer(mut self, peer: IpAddr) -> Self {
+        let context = Context { peer: Some(peer), ..Context::clone(&self.context) };
+        self.context = Arc::new(context);
+        self
     }
 
     /// Whether both were sent under the same metadata: between two `SET`s of one session.

@@ -1,5 +1,6 @@
 //! One web socket's session: messages in, replies and requests out. Sans-I/O.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,13 @@ impl Session {
         })
     }
 
+    /// The same session, of this peer.
+    #[must_use]
+    pub fn of_peer(mut self, peer: IpAddr) -> Self {
+        self.context = Arc::new(Context { peer: Some(peer), ..Context::clone(&self.context) });
+        self
+    }
+
     /// The rules of the session.
     #[must_use]
     pub fn options(&self) -> &Arc<Options> {
@@ -178,7 +186,8 @@ impl Session {
             let pause = PAUSES.0.saturating_mul(1 << self.restarts.min(8)).min(PAUSES.1);
             self.restarts += 1;
             self.paused_until = now.checked_add(pause);
-            self.context = Arc::default();
+            let peer = self.context.peer;
+            self.context = Arc::new(Context { peer, ..Context::default() });
         }
     }
 

@@ -21,13 +21,17 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
-    ListenAddr, Route, SecretError, SourceKind, TlsFileError,
+    HydraSource, ListenAddr, Route, SecretError, SecretFrom, ServerTls, SourceConfig, SourceKind,
+    TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
+use crate::inherited::Inherited;
 use crate::log_options::log_options;
 use crate::map::graphite::reasons;
+use crate::map::hydra;
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::gravwell::Gravwell;
+use crate::sources::hydra::Hydra;
 use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell};
 use crate::{destinations, sidecars};
 
@@ -93,9 +97,18 @@ pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Builder {
     config: Config,
     destinations: Vec<(String, SharedDestination)>,
+    inherited: Inherited,
 }
 
 impl Builder {
+    /// Sockets that are bound already: a source, or `admin`, whose name or address one has listens
+    /// there.
+    #[must_use]
+    pub fn inherited(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
+        self
+    }
+
     /// Adds a destination of your own: an output of that name, which gets what the routes of the
     /// configuration send to it, or everything without routes.
     #[must_use]
@@ -156,20 +169,25 @@ impl Gateway {
     /// A gateway with this configuration.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, destinations: Vec::new() }
+        Builder { config, destinations: Vec::new(), inherited: Inherited::default() }
     }
 
     async fn start(builder: Builder) -> Result<Self, GatewayError> {
-        let Builder { config, destinations } = builder;
+        let Builder { config, destinations, mut inherited } = builder;
         // Addresses first: who is refused one has not touched the log.
         let mut listeners = Vec::new();
         for source in &config.sources {
-            listeners.push(Listener::bind(&source.name, source.listen(), &source.kind).await?);
+            listeners.push(Listener::bind(source, &mut inherited).await?);
         }
         let admin = match &config.admin {
-            admin if admin.enabled => Some(bind_tcp("admin", &admin.listen).await?),
+            admin if admin.enabled => Some(bind_tcp("admin", &admin.listen, &mut inherited).await?),
             _ => None,
         };
+        if !inherited.is_empty() {
+            tracing::warn!(
+                "Handed over, and no source listens there: {inherited}. They are closed."
+            );
+        }
         let muxer = open(&config, destinations).await?;
         let stores = config
             .destinations
@@ -194,6 +212,7 @@ impl Gateway {
             let bound = listener.local_addr();
             let reasons = match &source.kind {
                 SourceKind::Gravwell(_) => gravwell::reasons(),
+                SourceKind::Hydra(_) => hydra::reasons(),
                 _ => reasons(),
             };
             let own = SourceCounters::new(
@@ -229,6 +248,11 @@ impl Gateway {
                     secrets.insert(source.name.clone(), set_up.1);
                     Service::Gravwell(listener, Box::new(set_up.0))
                 }
+                (SourceKind::Hydra(source_config), Listener::Tcp(listener, _)) => {
+                    let enabled = config.hydra.websocket_enabled;
+                    let set_up = hydra_source(&source.name, source_config, enabled, &muxer)?;
+                    Service::Hydra(listener, Box::new(set_up))
+                }
                 // `Listener::bind` makes what the kind needs.
                 _ => continue,
             };
@@ -251,6 +275,11 @@ impl Gateway {
                 }
                 Service::Gravwell(listener, gravwell) => {
                     sources.spawn(gravwell::serve(listener, *gravwell, cx));
+                }
+                Service::Hydra(listener, hydra) => {
+                    let inner: Arc<dyn View> = Arc::clone(&inner) as _;
+                    let view = Arc::downgrade(&inner);
+                    sources.spawn(crate::sources::hydra::serve(listener, *hydra, cx, view));
                 }
             }
         }
@@ -365,6 +394,29 @@ enum Service {
     Graphite(TcpListener, GraphiteSource, TagId),
     GraphiteUdp(UdpSocket, GraphiteUdpSource, TagId),
     Gravwell(TcpListener, Box<Gravwell>),
+    Hydra(TcpListener, Box<Hydra>),
+}
+
+/// A source of Hydra's protocol.
+fn hydra_source(
+    name: &str,
+    config: &HydraSource,
+    websocket_enabled: bool,
+    muxer: &Muxer,
+) -> Result<Hydra, GatewayError> {
+    let token = config.token.as_ref().map(SecretFrom::read).transpose().map_err(|error| {
+        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
+    })?;
+    let tls = config.tls.as_ref().map(ServerTls::load).transpose();
+    let tls = tls.map_err(|error| GatewayError::Tls { name: name.to_owned(), error })?;
+    Ok(Hydra {
+        config: config.clone(),
+        websocket_enabled,
+        tls: tls.map(|tls| TlsAcceptor::from(Arc::new(tls))),
+        token,
+        tags: muxer.tags(),
+        max_record: muxer.log().writer().limits().max_record(),
+    })
 }
 
 /// A source for Gravwell ingesters, and where its secret is.
@@ -400,25 +452,25 @@ enum Listener {
 }
 
 impl Listener {
-    async fn bind(
-        name: &str,
-        listen: &ListenAddr,
-        kind: &SourceKind,
-    ) -> Result<Self, GatewayError> {
-        match kind {
+    async fn bind(source: &SourceConfig, inherited: &mut Inherited) -> Result<Self, GatewayError> {
+        let (name, listen) = (&source.name, source.listen());
+        match &source.kind {
             SourceKind::Graphite(_) => {
-                let (listener, bound) = bind_tcp(name, listen).await?;
+                let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 // Connections inherit it where the system does that; see `sources::graphite`.
                 let _ = rustix::net::sockopt::set_socket_linger(&listener, Some(Duration::ZERO));
                 Ok(Self::Tcp(listener, bound))
             }
-            SourceKind::Gravwell(_) => {
-                let (listener, bound) = bind_tcp(name, listen).await?;
+            SourceKind::Gravwell(_) | SourceKind::Hydra(_) => {
+                let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 Ok(Self::Tcp(listener, bound))
             }
             SourceKind::GraphiteUdp(config) => {
                 let failed = |error| bind_error(name, listen, error);
-                let socket = UdpSocket::bind(listen.to_string()).await.map_err(failed)?;
+                let socket = match inherited.take_udp(name, &listen.to_string()) {
+                    Some(socket) => UdpSocket::from_std(socket).map_err(failed)?,
+                    None => UdpSocket::bind(listen.to_string()).await.map_err(failed)?,
+                };
                 let bound = socket.local_addr().map_err(|error| bind_error(name, listen, error))?;
                 let wanted = usize::try_from(config.receive_buffer).unwrap_or(usize::MAX);
                 // As much as the system allows; less is no error.
@@ -438,9 +490,13 @@ impl Listener {
 async fn bind_tcp(
     name: &str,
     listen: &ListenAddr,
+    inherited: &mut Inherited,
 ) -> Result<(TcpListener, SocketAddr), GatewayError> {
     let failed = |error| bind_error(name, listen, error);
-    let listener = TcpListener::bind(listen.to_string()).await.map_err(failed)?;
+    let listener = match inherited.take_tcp(name, &listen.to_string()) {
+        Some(listener) => TcpListener::from_std(listener).map_err(failed)?,
+        None => TcpListener::bind(listen.to_string()).await.map_err(failed)?,
+    };
     let bound = listener.local_addr().map_err(|error| bind_error(name, listen, error))?;
     Ok((listener, bound))
 }

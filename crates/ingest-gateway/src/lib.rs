@@ -8,6 +8,7 @@ pub mod config;
 pub mod counters;
 mod destinations;
 mod gateway;
+mod inherited;
 mod log_options;
 pub mod map;
 mod secret;
@@ -17,4 +18,5 @@ mod suggest;
 pub mod units;
 
 pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};
+pub use inherited::Inherited;
 pub use secret::IngestSecretError;

@@ -100,6 +100,7 @@ impl SendError {
         match self {
             Self::Limit(_) | Self::Refused(Refused::TooLarge { .. }) => "too-large",
             Self::Refused(Refused::Closed) => "closed",
+            Self::Refused(Refused::Dropped) => "dropped",
             Self::Refused(_) => "log-failed",
             Self::UnknownTag(_) => "unknown-tag",
             Self::NoDirectory => "no-directory",

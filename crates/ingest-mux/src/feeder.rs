@@ -22,13 +22,13 @@ enum Step {
 pub(crate) async fn run(shared: Arc<Shared>, mut reader: Reader, writer: Writer) {
     loop {
         let notified = shared.feed.notified();
-        match next_step(&shared, writer.synced_end()) {
+        match next_step(&shared, writer.shown_end()) {
             Step::End => return,
             Step::Wait { at } => {
                 // Either something new is durable, or the output's own state has changed.
                 tokio::select! {
                     () = notified => {}
-                    result = writer.synced(at.saturating_add(1)) => {
+                    result = writer.shown(at.saturating_add(1)) => {
                         if result.is_err() {
                             // Failed or closed: what is durable can still be delivered.
                             notified_or_later(&shared).await;
@@ -67,7 +67,7 @@ async fn notified_or_later(shared: &Shared) {
     }
 }
 
-fn next_step(shared: &Shared, synced_end: Lsn) -> Step {
+fn next_step(shared: &Shared, shown_end: Lsn) -> Step {
     let state = lock(&shared.state);
     if state.closed {
         return Step::End;
@@ -79,8 +79,8 @@ fn next_step(shared: &Shared, synced_end: Lsn) -> Step {
     if let Some(range) = state.again.as_slice().first() {
         return Step::Read { at: range.start, until: range.end, again: true };
     }
-    if state.fed < synced_end {
-        return Step::Read { at: state.fed, until: synced_end, again: false };
+    if state.fed < shown_end {
+        return Step::Read { at: state.fed, until: shown_end, again: false };
     }
     Step::Wait { at: state.fed }
 }

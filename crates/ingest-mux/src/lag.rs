@@ -77,6 +77,7 @@ impl Shared {
                     state.lose(at..start, reason);
                     match missing.cause {
                         MissingCause::Damaged => state.lose(start..end, "damaged"),
+                        MissingCause::Dropped => state.lose(start..end, "dropped"),
                         _ => state.account.settle(start..end, Settled::Nothing),
                     }
                     at = end;

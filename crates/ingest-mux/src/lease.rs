@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ingest_entry::{EntryRef, TagId, TagName, stored};
-use ingest_wal::{LogId, Lsn, Record};
+use ingest_wal::{LogId, Lsn, Plant, Record};
 
 use crate::about::Identity;
 use crate::matcher::Memo;
+use crate::output::Settled;
 use crate::shared::{Chunk, Shared};
 use crate::sync::lock;
 
@@ -69,6 +70,11 @@ impl Leases {
                 if state.is_turn_of(self.link, self.shared.policy)
                     && let Some(chunk) = state.ready.pop_front()
                 {
+                    if Plant::CursorBeforeAck.is_active() {
+                        let matching = chunk.matching;
+                        let sent = Settled::Confirmed { matching };
+                        state.account.settle(chunk.range.clone(), sent);
+                    }
                     state.leased += chunk.matching;
                     if chunk.again {
                         state.resent += chunk.matching;
@@ -247,6 +253,11 @@ impl Drop for Lease {
         }
         self.leases.let_go(self.chunk.range.start);
         let shared = &self.leases.shared;
+        if Plant::SkipResend.is_active() {
+            let Chunk { range, matching, bytes, .. } = &self.chunk;
+            shared.confirm(self.leases.link, range.clone(), *matching, *bytes);
+            return;
+        }
         {
             let mut state = lock(&shared.state);
             state.leased = state.leased.saturating_sub(self.chunk.matching);

@@ -280,13 +280,13 @@ impl Sender {
                 break;
             }
         }
-        let Sent { ticket, first, entries: count, refused } = batch.finish();
-        if let (Some(first), Some(ticket)) = (first, &ticket) {
-            handed.range.start = if handed.entries == 0 { first } else { handed.range.start };
-            handed.range.end = ticket.end;
-        }
+        let Sent { ticket, entries: count, refused } = batch.finish();
         handed.entries += count;
-        handed.ticket = ticket.or_else(|| handed.ticket.take());
+        if let Some(ticket) = ticket {
+            let first = handed.ticket.as_ref().map_or(ticket.first, |before| before.first);
+            handed.range = first..ticket.end;
+            handed.ticket = Some(Ticket { first, ..ticket });
+        }
         refused.map_or(Ok(()), Err)
     }
 

@@ -125,7 +125,6 @@ impl Source {
             data: 0,
             tally: Tally::new(),
             run: None,
-            first: None,
             last: None,
             accepted: 0,
             refused: None,
@@ -183,7 +182,6 @@ pub struct Batch<'a> {
     count: u16,
     /// Bytes of the entries' data.
     data: u64,
-    first: Option<Lsn>,
     tally: Tally,
     /// Entries of one tag that are not in the tally yet.
     run: Option<(u16, u64)>,
@@ -199,8 +197,6 @@ pub struct Sent {
     /// From the first record to the last; `None` when there was no entry. When it is done, all of
     /// them are; when one of them was dropped, it fails.
     pub ticket: Option<Ticket>,
-    /// LSN of the first entry.
-    pub first: Option<Lsn>,
     /// Entries handed over.
     pub entries: u64,
     /// Why the others, if there were more, were not: the log refused.
@@ -288,7 +284,7 @@ impl Batch<'_> {
                 self.accepted += u64::from(count);
                 let data = std::mem::take(&mut self.data);
                 self.source.common.about.count(u64::from(count), data);
-                let first = *self.first.get_or_insert(ticket.first);
+                let first = self.last.as_ref().map_or(ticket.first, |before| before.first);
                 self.last = Some(Ticket { first, ..ticket });
                 Ok(())
             }
@@ -304,11 +300,6 @@ impl Batch<'_> {
     pub fn finish(mut self) -> Sent {
         // A refusal is kept in the batch.
         let _ = self.hand_over();
-        Sent {
-            ticket: self.last.take(),
-            first: self.first,
-            entries: self.accepted,
-            refused: self.refused.take(),
-        }
+        Sent { ticket: self.last.take(), entries: self.accepted, refused: self.refused.take() }
     }
 }

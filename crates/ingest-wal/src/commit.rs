@@ -424,18 +424,19 @@ impl Committer {
             self.shared.synced.advance(last.end());
             std::thread::sleep(Duration::from_millis(20));
         }
+        if self.plant == Some(Plant::ReuseLsn) {
+            self.show();
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let Some(active) = self.active.as_mut() else { return Ok(()) };
         active.sync()?;
-        let epoch = active.epoch();
         self.unsynced_since = None;
         let Some(last) = self.unsynced.last() else { return Ok(()) };
         let end = last.end();
-        let synced = self.shared.synced.end().saturating_sub(1);
-        let done = std::mem::take(&mut self.unsynced);
-        let records = done.iter().filter(|s| s.kind == Kind::Entries);
-        self.shared.tail.push(
-            records.map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() }),
-        );
+        if self.plant != Some(Plant::ReuseLsn) {
+            self.show();
+        }
+        self.unsynced.clear();
         let bytes = LockFile::encode_synced(self.shared.log_id, end.saturating_sub(1));
         // For readers beside this process, and before anybody is told: what is durable does not
         // depend on it, but after a kill it says how far the acknowledgements had come.
@@ -446,6 +447,21 @@ impl Committer {
         }
         self.shared.synced.advance(end);
         Ok(())
+    }
+
+    /// Puts what was written where readers find the newest records.
+    fn show(&self) {
+        let Some(active) = &self.active else { return };
+        let (synced, epoch) = (self.shared.synced.end().saturating_sub(1), active.epoch());
+        let records = self.unsynced.iter().filter(|s| s.kind == Kind::Entries);
+        self.shared.tail.push(
+            records.map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() }),
+        );
+        if self.plant == Some(Plant::ReuseLsn)
+            && let Some(last) = self.unsynced.last()
+        {
+            self.shared.shown.advance(last.end());
+        }
     }
 
     fn mark(&mut self) -> io::Result<()> {

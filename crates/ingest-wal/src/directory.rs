@@ -17,6 +17,12 @@ use crate::{Kind, LogId};
 /// Names in the directory.
 pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const CURSORS: [&str; 2] = ["cursor-0", "cursor-1"];
+
+/// The name of the file that the snapshot of this sequence number goes to.
+pub(crate) fn cursor_file(sequence: u64) -> &'static str {
+    let [even, odd] = CURSORS;
+    if sequence.is_multiple_of(2) { even } else { odd }
+}
 pub(crate) const QUARANTINE: &str = "quarantine";
 /// A seal above this length is not believed (a table of 65,000 counts has 1 MiB).
 const MAX_SEAL: u64 = 16 << 20;

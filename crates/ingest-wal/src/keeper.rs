@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::directory::{self, CURSORS};
+use crate::directory;
 use crate::format::{SegmentName, Snapshot};
 use crate::fs::{OpenMode, write_all_at};
 use crate::missing::Totals;
@@ -131,8 +131,7 @@ impl Keeper {
 
     fn write(&mut self, sequence: u64, bytes: &[u8]) -> io::Result<()> {
         let at = usize::from(!sequence.is_multiple_of(2));
-        let name = CURSORS.get(at).copied().unwrap_or("cursor-0");
-        let path = self.shared.dir.join(name);
+        let path = self.shared.dir.join(directory::cursor_file(sequence));
         let file = self.shared.fs.open(&path, OpenMode::Create)?;
         write_all_at(&*file, &mut [IoSlice::new(bytes)], 0)?;
         file.set_len(bytes.len() as u64)?;

@@ -42,6 +42,7 @@
 //! [`std::future::Future`]s, and each has a blocking form.
 
 mod active;
+#[cfg(not(all(loom, test)))]
 mod block_on;
 mod catalog;
 mod commit;
@@ -52,8 +53,11 @@ mod format;
 mod fs;
 mod hold;
 mod inspect;
+mod intake;
 mod keeper;
 mod log;
+#[cfg(all(loom, test))]
+mod loom;
 mod missing;
 mod offline;
 mod opening;
@@ -69,6 +73,7 @@ mod scan;
 mod shared;
 mod spare;
 mod status;
+mod sync;
 mod tail;
 mod verify;
 

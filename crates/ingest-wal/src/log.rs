@@ -15,10 +15,12 @@ use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
 use crate::error::{OpenError, Refused};
 use crate::fs::FileSystem;
 use crate::hold;
+use crate::intake::Intake;
 use crate::keeper::{self, Keeper};
 use crate::missing::MissingTable;
 use crate::opening;
 use crate::options::{Limits, Options};
+use crate::plant::Plant;
 use crate::progress::{Progress, Reached};
 use crate::reader::Reader;
 use crate::shared::{Chore, Counters, Shared, lock};
@@ -58,18 +60,11 @@ pub struct Entries {
     pub permits: Vec<Permit>,
 }
 
-#[derive(Debug)]
-struct Intake {
-    next: Lsn,
-    closed: bool,
-    sender: Sender<Message>,
-}
-
 /// A handle for producers; clones write to the same log.
 #[derive(Clone, Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
-    intake: Arc<Mutex<Intake>>,
+    intake: Arc<Intake<Sender<Message>>>,
 }
 
 /// The LSNs that a record was given, and the level it asked for.
@@ -147,22 +142,17 @@ impl Writer {
         {
             return Err(refused);
         }
-        let mut intake = lock(&self.intake);
-        if intake.closed {
-            return Err(Refused::Closed);
-        }
-        let first = intake.next;
-        let end = first.saturating_add(u64::from(submission.count));
-        submission.first = first;
-        intake.next = end;
-        intake.sender.send(Message::Append(submission)).map_err(|_| Refused::Closed)?;
-        Ok((first, end))
+        let numbers = self.intake.number(submission.count, |first| {
+            submission.first = first;
+            Message::Append(submission)
+        })?;
+        Ok((numbers.start, numbers.end))
     }
 
     /// The next LSN to be given.
     #[must_use]
     pub fn next(&self) -> Lsn {
-        lock(&self.intake).next
+        self.intake.next()
     }
 
     /// Waits until a record counts as done by its level.
@@ -200,6 +190,17 @@ impl Writer {
         self.shared.synced.end()
     }
 
+    /// Readers see everything below: what is durable.
+    #[must_use]
+    pub fn shown_end(&self) -> Lsn {
+        self.shared.shown.end()
+    }
+
+    /// Waits until readers see everything below `end`.
+    pub fn shown(&self, end: Lsn) -> Reached {
+        Reached::new(Arc::clone(&self.shared.shown), end..end)
+    }
+
     /// The process-wide budget of bytes in flight.
     #[must_use]
     pub fn permits(&self) -> &Permits {
@@ -209,7 +210,7 @@ impl Writer {
     /// Has everything synced that was handed over so far, whatever its level. Does not wait for
     /// that.
     pub fn sync(&self) {
-        let _ = lock(&self.intake).sender.send(Message::Sync);
+        self.intake.pass(Message::Sync);
     }
 
     /// Tells the log that consumers have moved on: their state is kept soon.
@@ -261,6 +262,7 @@ impl Log {
         let lock_file = opening::take_lock(&*fs, dir, options.lock_wait)?;
         let plan = opening::plan(&*fs, dir, (&limits, options.keep_all), &*lock_file, &*catalog)?;
         let (chores, chores_inbox) = unbounded();
+        let synced = Arc::new(Progress::new(plan.synced_end));
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             fs,
@@ -270,7 +272,8 @@ impl Log {
             catalog,
             permits: Permits::new(limits.memory),
             written: Arc::new(Progress::new(plan.synced_end)),
-            synced: Arc::new(Progress::new(plan.synced_end)),
+            shown: shown_progress(&synced),
+            synced,
             tail: Tail::new(limits.tail_bytes),
             missing: Mutex::new(plan.missing),
             recovered: Mutex::new(plan.recovered),
@@ -312,8 +315,7 @@ impl Log {
             spawn("ingest-keeper", move || keeper.run())
                 .map_err(OpenError::io("cannot start a thread for", dir))?,
         ];
-        let intake = Intake { next: plan.next, closed: false, sender };
-        let intake = Arc::new(Mutex::new(intake));
+        let intake = Arc::new(Intake::new(plan.next, sender));
         let writer = Writer { shared: Arc::clone(&shared), intake };
         Ok(Self { shared, writer, recovery: plan.report, cursors: plan.cursors, threads })
     }
@@ -479,13 +481,8 @@ impl Log {
 
     fn end(&mut self) -> Unwritten {
         let (done, unwritten) = bounded(1);
-        {
-            let mut intake = lock(&self.writer.intake);
-            if intake.closed {
-                return Unwritten::default();
-            }
-            intake.closed = true;
-            let _ = intake.sender.send(Message::Close(done));
+        if !self.writer.intake.close(Message::Close(done)) {
+            return Unwritten::default();
         }
         let _ = self.shared.room.0.try_send(());
         let unwritten = unwritten.recv().unwrap_or_default();
@@ -530,6 +527,14 @@ fn make_dir(fs: &dyn FileSystem, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Readers see what is synced, and nothing else; a planted bug shows them more.
+fn shown_progress(synced: &Arc<Progress>) -> Arc<Progress> {
+    if Plant::ReuseLsn.is_active() {
+        return Arc::new(Progress::new(synced.end()));
+    }
+    Arc::clone(synced)
 }
 
 fn accepted(shared: &Shared, missing: &MissingTable) -> (Lsn, u64) {

@@ -129,6 +129,15 @@ pub(crate) fn plan(
     };
     set_foreign_aside(fs, dir, &mut opened, log_id).map_err(io("cannot put aside a file of"))?;
     let snapshot = snapshots.into_iter().find(|snapshot| snapshot.log_id == log_id);
+    if let Some(snapshot) = &snapshot {
+        // A killed process may have written it and not synced it. It has to be durable before the
+        // other file, which is, is written over.
+        let path = dir.join(directory::cursor_file(snapshot.sequence));
+        let synced = fs.open(&path, OpenMode::ReadWrite).and_then(|file| file.sync_data());
+        if let Err(error) = synced {
+            tracing::warn!(path = %path.display(), %error, "Cannot sync the consumers' state.");
+        }
+    }
     let lock_synced = lock.synced.filter(|_| lock.holder.is_some_and(|(_, id)| id == log_id));
     let plan = Recoverer { fs, dir, catalog, log_id }
         .run(opened, snapshot, lock_synced, listing.other_bytes)
@@ -370,7 +379,7 @@ impl Recoverer<'_> {
         self.count_missing(&known, synced_end, top, &witnesses, &mut missing, &mut report);
         let next = if report.new {
             1
-        } else if clean {
+        } else if clean || Plant::ReuseLsn.is_active() {
             top
         } else {
             let above = (top - 1).max(named).saturating_add(SLACK);

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::block_on::block_on;
+use crate::sync::{Misstep, Mutex, MutexGuard, block_on, planted};
 
 /// A pool of bytes. Whoever asks first is served first: a large request is not overtaken by small
 /// ones. Clones share the pool.
@@ -211,6 +211,7 @@ impl Drop for Acquire {
             let mut state = self.pool.lock();
             if let Some(waiter) = state.leave(id)
                 && waiter.granted
+                && !planted(Misstep::GrantKept)
             {
                 state.available = state.available.saturating_add(waiter.need);
             }

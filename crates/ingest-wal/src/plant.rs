@@ -15,6 +15,12 @@ pub enum Plant {
     NoDirSync,
     /// An opening cuts the last valid group off.
     DropTail,
+    /// Consumers see records before the sync, and numbering goes on right behind the last record.
+    ReuseLsn,
+    /// A consumer's place is behind what was sent, confirmed or not.
+    CursorBeforeAck,
+    /// What a link held when it broke counts as confirmed.
+    SkipResend,
 }
 
 impl Plant {
@@ -25,6 +31,9 @@ impl Plant {
         Self::AckBeforeFsync,
         Self::NoDirSync,
         Self::DropTail,
+        Self::ReuseLsn,
+        Self::CursorBeforeAck,
+        Self::SkipResend,
     ];
 
     /// Its name on the command line.
@@ -36,17 +45,21 @@ impl Plant {
             Self::AckBeforeFsync => "ack-before-fsync",
             Self::NoDirSync => "no-dir-sync",
             Self::DropTail => "drop-tail",
+            Self::ReuseLsn => "reuse-lsn",
+            Self::CursorBeforeAck => "cursor-before-ack",
+            Self::SkipResend => "skip-resend",
         }
     }
 
     /// Whether only a power cut shows it: a kill leaves the system's caches as they are.
     #[must_use]
     pub const fn needs_power_cut(self) -> bool {
-        matches!(self, Self::NoFsync | Self::AckBeforeFsync | Self::NoDirSync)
+        matches!(self, Self::NoFsync | Self::AckBeforeFsync | Self::NoDirSync | Self::ReuseLsn)
     }
 
     /// Whether this process runs with this one.
-    pub(crate) fn is_active(self) -> bool {
+    #[must_use]
+    pub fn is_active(self) -> bool {
         Self::active() == Some(self)
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::block_on::block_on;
 use crate::error::Refused;
+use crate::sync::{AtomicBool, AtomicU64, Misstep, Mutex, MutexGuard, block_on, planted};
 use crate::{Lsn, RangeSet};
 
 /// Ranges of dropped LSNs that are told apart. Beyond, the oldest are taken together: somebody who
@@ -138,7 +138,7 @@ impl Future for Reached {
         }
         let mut state = this.progress.lock();
         // Under the lock, so that an advance in between is not missed.
-        if this.progress.end() >= this.end {
+        if this.progress.end() >= this.end && !planted(Misstep::LookedOnce) {
             drop(state);
             return Poll::Ready(this.progress.outcome(&range));
         }

@@ -78,13 +78,16 @@ impl Reader {
     /// # Errors
     /// What the operating system says of a file. The place is kept: the call can be repeated.
     pub fn next_item(&mut self) -> io::Result<Option<Item>> {
-        if self.next >= self.shared.synced.end() {
+        if self.next >= self.shared.shown.end() {
             return Ok(None);
         }
         if let Some(record) = self.shared.tail.get(self.next) {
             self.next = record.header.end();
             self.open = None;
             return Ok(Some(Item::Record(record)));
+        }
+        if self.next >= self.shared.synced.end() {
+            return Ok(None);
         }
         let item = self.read_files()?;
         if let Some(item) = &item {
@@ -114,7 +117,7 @@ impl Reader {
         };
         let end = domain_end.min(synced_end);
         if !self.open_file(&segment)? {
-            return Ok(Some(self.gone(end)));
+            return Ok(Some(self.gone(self.next..end)));
         }
         let Some(open) = self.open.as_mut() else { return Ok(None) };
         open.scanner.set_limit(segment.committed());
@@ -171,8 +174,16 @@ impl Reader {
         Ok(true)
     }
 
-    fn gone(&self, end: Lsn) -> Item {
-        Item::Expired(self.next..end)
+    /// What is said of LSNs whose segment was removed: they have expired, unless something is known
+    /// of them.
+    fn gone(&mut self, range: Range<Lsn>) -> Item {
+        self.open = None;
+        if let Some(mut missing) = self.known_gap(range.start) {
+            missing.range.end = missing.range.end.min(range.end);
+            return Item::Missing(missing);
+        }
+        let known = lock(&self.shared.missing).next_known(range.start);
+        Item::Expired(range.start..known.map_or(range.end, |known| known.min(range.end)))
     }
 
     /// Says why `range` of a segment holds no record. What nobody knew of is damage: it is counted
@@ -180,8 +191,7 @@ impl Reader {
     fn gap(&mut self, segment: &Arc<Segment>, range: Range<Lsn>) -> io::Result<Item> {
         let still_there = self.shared.segments().iter().any(|have| have.name == segment.name);
         if !still_there {
-            self.open = None;
-            return Ok(Item::Expired(range));
+            return Ok(self.gone(range));
         }
         let unknown = lock(&self.shared.missing).unknown_in(&range);
         let Some(first) = unknown.first() else {

@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) permits: Permits,
     pub(crate) written: Arc<Progress>,
     pub(crate) synced: Arc<Progress>,
+    /// What readers may see: what is synced, and the same object (but for a planted bug).
+    pub(crate) shown: Arc<Progress>,
     pub(crate) tail: Tail,
     pub(crate) missing: Mutex<MissingTable>,
     pub(crate) recovered: Mutex<Vec<Recovered>>,

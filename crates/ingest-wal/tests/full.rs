@@ -185,11 +185,21 @@ fn the_oldest_are_dropped_by_segments_and_a_consumer_meets_the_gap() {
     let mut last = append(&log);
     *consumer.0.lock().unwrap() = 21;
     log.snapshot().unwrap();
+    let mut slow = None;
     while log.status().dropped_oldest < 500 {
         last = append(&log);
         assert_eq!(wait(&log, &last), Ok(()));
         assert!(log.status().used_bytes <= MIB);
+        if last.first == 31 {
+            // In the middle of a segment that will be dropped.
+            let mut reader = log.reader(21);
+            assert!(matches!(reader.next_item(), Ok(Some(Item::Record(_)))));
+            slow = Some(reader);
+        }
     }
+    let told = slow.unwrap().next_item().unwrap().unwrap();
+    let Item::Missing(gap) = &told else { panic!("{told:?}") };
+    assert_eq!((gap.range.start, gap.cause), (23, MissingCause::Dropped));
     log.snapshot().unwrap();
     let status = log.status();
     assert_eq!((status.accepted, status.damaged, status.void), (last.end - 1, 0, 0));

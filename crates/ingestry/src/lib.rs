@@ -27,7 +27,7 @@
 //! | search what a log keeps, or follow it | `store::Store` |
 //! | send entries to one or many destinations at least once, each at its pace | `mux::Muxer`, `mux::Destination` |
 //! | speak the Gravwell ingest protocol, as an ingester or as an indexer | `wire::connect`, `wire::Acceptor` |
-//! | read what Cloud Foundry's Loggregator sends, of any generation | `loggregator::v2::Envelope` |
+//! | read what Cloud Foundry's Loggregator sends, of any generation | `loggregator::client::Gateway`, `loggregator::v2::Envelope` |
 //! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
 //! | run it as a program | the binary `ingestry` of `ingest-gateway` |
 //!

@@ -1,6 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "client")]
+pub mod client;
+pub mod convert;
 pub mod json;
+pub mod multipart;
+pub mod sse;
 pub mod wire;
 
 /// The first generation: `/tail/`, `/dump/` and `/recent`.

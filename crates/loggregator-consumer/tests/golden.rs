@@ -5,8 +5,13 @@
 //! that is not there is printed as absent.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "golden/conversion.rs"]
+mod conversion;
 #[path = "golden/json.rs"]
 mod json;
+#[cfg(feature = "client")]
+#[path = "golden/live.rs"]
+mod live;
 #[path = "golden/messages.rs"]
 mod messages;
 #[path = "golden/vectors.rs"]
@@ -25,6 +30,25 @@ const FORMATS: &[Format] = &[
     ("v2_request.jsonl", messages::v2_request),
     ("sort_recent.jsonl", messages::sort_recent),
     ("v2_json_decode.jsonl", json::decode),
+    ("conversion.jsonl", conversion::check),
+    #[cfg(feature = "client")]
+    ("recent.jsonl", live::recent),
+    #[cfg(feature = "client")]
+    ("containermetrics.jsonl", live::container_metrics),
+    #[cfg(feature = "client")]
+    ("tail_handshake.jsonl", live::tail_handshake),
+    #[cfg(feature = "client")]
+    ("tail_endpoint.jsonl", live::tail_endpoint),
+    #[cfg(feature = "client")]
+    ("tail_frames.jsonl", live::tail_frames),
+    #[cfg(feature = "client")]
+    ("proxy.jsonl", live::proxy),
+    #[cfg(feature = "client")]
+    ("rlp_query.jsonl", live::rlp_query),
+    #[cfg(feature = "client")]
+    ("rlp_sse.jsonl", live::rlp_sse),
+    #[cfg(feature = "client")]
+    ("trafficcontroller.jsonl", live::traffic_controller),
 ];
 
 #[test]

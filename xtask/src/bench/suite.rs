@@ -13,9 +13,10 @@ use crate::flags::Bench;
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 5] = [
+const SUITES: [(&str, Cases); 6] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
+    ("big", wal::big::cases),
     ("mux", mux::cases),
     ("attack", wire::attack::cases),
     ("graphite", graphite::cases),
@@ -96,6 +97,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),
         wal::RAW => wal::raw(serde_json::from_str(args)?),
+        wal::big::FILL => wal::big::filler(serde_json::from_str(args)?),
+        wal::big::READ => wal::big::reader(serde_json::from_str(args)?),
         wal::LONE_LOG => wal::lone_log(serde_json::from_str(args)?),
         wal::LONE_BARE => wal::lone_bare(serde_json::from_str(args)?),
         _ => bail!("no side is called {name:?}"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::client::End;
-use super::plan::{self, Aim};
+use super::plan::{self, Aim, Policy};
 use super::round::{Done, Traces};
 
 /// What counts as just before the kill.
@@ -31,6 +31,16 @@ pub(crate) struct Coverage {
     complete: u64,
     sent: u64,
     pub(crate) found: u64,
+    leased: u32,
+    place_kills: u32,
+    place_stalls: u32,
+    /// Directories that were left with everything delivered, by policy.
+    shared: u32,
+    failed_over: u32,
+    replicated: u32,
+    delivered: u64,
+    copies: u64,
+    allowed: u64,
 }
 
 impl Coverage {
@@ -65,9 +75,25 @@ impl Coverage {
             self.names += u32::from(unsynced.names > 0);
             self.half_cursors += u32::from(unsynced.cursors > 0);
         }
+        let sends = done.outcomes.iter().any(|one| one.sent > 0);
+        self.leased += u32::from(sends && done.harm.stalled_at_the_end > 0);
+        self.place_kills += done.harm.kills;
+        self.place_stalls += done.harm.stalls;
         self.connections += done.outcomes.len() as u64;
         self.complete += done.outcomes.iter().filter(|one| complete(&one.end)).count() as u64;
         self.sent += done.outcomes.iter().map(|one| one.sent).sum::<u64>();
+    }
+
+    /// Takes a directory into account that was left with everything delivered.
+    pub(crate) fn settled(&mut self, policy: Policy, lines: u64, copies: u64, allowed: u64) {
+        match policy {
+            Policy::Share => self.shared += 1,
+            Policy::FailOver => self.failed_over += 1,
+            Policy::Replicate => self.replicated += 1,
+        }
+        self.delivered += lines;
+        self.copies += copies;
+        self.allowed += allowed;
     }
 
     fn numbers(&self) -> Vec<(&'static str, u64)> {
@@ -84,6 +110,18 @@ impl Coverage {
             ("  of these complete", self.complete),
             ("lines sent", self.sent),
             ("lines found", self.found),
+            ("kills with leases at a stalled destination", self.leased.into()),
+            ("destinations killed", self.place_kills.into()),
+            ("destinations stalled", self.place_stalls.into()),
+            ("directories delivered whole, destinations sharing", self.shared.into()),
+            (
+                "directories delivered whole, one destination after the other",
+                self.failed_over.into(),
+            ),
+            ("directories delivered whole, to each destination", self.replicated.into()),
+            ("lines delivered, for each output", self.delivered),
+            ("  copies beyond the first", self.copies),
+            ("  copies that the breaks allow", self.allowed),
         ];
         if self.cuts > 0 {
             numbers.extend([
@@ -118,12 +156,15 @@ mod tests {
     use std::time::Instant;
 
     use super::super::client::Outcome;
+    use super::super::fleet::Harm;
     use super::super::program::Unsynced;
     use super::*;
 
     fn plan(aim: Aim) -> plan::Round {
         let (number, chance, fresh, max_bytes) = (1, 0, true, None);
-        plan::Round { number, chance, fresh, max_bytes, aim, clients: Vec::new() }
+        let spread = plan::Spread { places: 1, policy: Policy::Share };
+        let (clients, acts) = (Vec::new(), Vec::new());
+        plan::Round { number, chance, fresh, max_bytes, aim, clients, spread, acts }
     }
 
     #[test]
@@ -143,6 +184,7 @@ mod tests {
                 outcome(2, 3, broken()),
                 outcome(3, 2, End::EndOfFile(after)),
             ],
+            harm: Harm { kills: 2, stalls: 1, stalled_at_the_end: 1, ..Harm::default() },
         };
         let traces = Traces {
             rotation: Some(killed_at - Duration::from_millis(15)),
@@ -160,11 +202,14 @@ mod tests {
             connections: 3,
             complete: 2,
             sent: 9,
+            leased: 1,
+            place_kills: 2,
+            place_stalls: 1,
             ..Coverage::default()
         };
         assert_eq!(coverage, expected);
 
-        (done.ready, done.outcomes) = (false, Vec::new());
+        (done.ready, done.outcomes, done.harm) = (false, Vec::new(), Harm::default());
         coverage.add(&plan(Aim::StartUp(1)), &done, &traces, true);
         coverage.add(&plan(Aim::StartUp(1)), &done, &traces, false);
         let expected = Coverage { rounds: 3, start_ups: 2, recoveries: 1, ..expected };
@@ -185,11 +230,11 @@ mod tests {
         let mut coverage = Coverage { rounds: ENOUGH - 1, ..Coverage::default() };
         assert_eq!(coverage.missing(), [""; 0]);
         coverage.rounds = ENOUGH;
-        assert_eq!(coverage.missing().len(), 11);
+        assert_eq!(coverage.missing().len(), 20);
         coverage.rotating = 1;
-        assert_eq!(coverage.missing().len(), 10);
+        assert_eq!(coverage.missing().len(), 19);
         assert!(!coverage.missing().contains(&"kills within 20 ms of a rotation"));
         coverage.cuts = 1;
-        assert_eq!(coverage.missing().len(), 13);
+        assert_eq!(coverage.missing().len(), 22);
     }
 }

@@ -3,11 +3,14 @@
 //!
 //! A kill leaves the system's caches as they are. It says that an end of file is never seen too
 //! early, that recovery loses and invents nothing, and, with `--plant`, that it would notice if this
-//! were not so. With `--power` a kill is a power cut: a layer in the program (`ingest_wal::PowerCut`
+//! were not so. The gateway sends on to one to three others, honest ones, which are killed and
+//! stalled meanwhile; before a directory is left, everything must have arrived. With `--power` a kill is a power cut: a layer in the program (`ingest_wal::PowerCut`
 //! says what it covers) keeps every byte and name that no sync covered in the process's memory.
 
 mod client;
 mod coverage;
+mod delivery;
+mod fleet;
 mod oracle;
 mod plan;
 mod program;
@@ -28,14 +31,17 @@ use crate::flags;
 pub(crate) use self::program::{Profile, build, executable};
 
 const ROUNDS: u32 = 20;
-/// The planted bugs that the log has behind its feature `plants`, and whether only a power cut shows
-/// them.
+/// The planted bugs that the log and the muxer have behind the feature `plants`, and whether only a
+/// power cut shows them.
 const PLANTS: &[(&str, bool)] = &[
     ("ack-before-write", false),
     ("no-fsync", true),
     ("ack-before-fsync", true),
     ("no-dir-sync", true),
     ("drop-tail", false),
+    ("reuse-lsn", true),
+    ("cursor-before-ack", false),
+    ("skip-resend", false),
 ];
 /// Stands for no bug, in a program that could have one.
 const NO_PLANT: &str = "none";
@@ -202,7 +208,7 @@ mod tests {
         assert_eq!(
             error,
             "found \"weeds\"; allowed: ack-before-write, no-fsync, ack-before-fsync, no-dir-sync, \
-             drop-tail, none"
+             drop-tail, reuse-lsn, cursor-before-ack, skip-resend, none"
         );
     }
 

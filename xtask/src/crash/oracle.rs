@@ -51,6 +51,12 @@ pub(crate) enum Violation {
     Vanished { id: Id, before: u64, found: u64 },
     /// Lines that nobody sent.
     Invented { lines: u64, shown: Vec<String> },
+    /// Stored lines never came to an output.
+    Undelivered { output: usize, lines: u64, first: String },
+    /// Lines came to an output and are not stored: it was shown what could still be taken back.
+    NotStored { output: usize, lines: u64, first: String },
+    /// Lines came more often than the breaks can explain.
+    Copies { output: usize, copies: u64, allowed: u64, most: u64, times: u64 },
 }
 
 impl fmt::Display for Violation {
@@ -81,6 +87,21 @@ impl fmt::Display for Violation {
                 f,
                 "{id}: expected the first {before} lines, which an earlier check found; found the \
                  first {found}"
+            ),
+            Self::Undelivered { output, lines, first } => write!(
+                f,
+                "output {output}: expected all that is stored, {lines} lines never came, the first \
+                 is {first:?}"
+            ),
+            Self::NotStored { output, lines, first } => write!(
+                f,
+                "output {output}: expected only what is stored, got {lines} other lines, the first \
+                 is {first:?}"
+            ),
+            Self::Copies { output, copies, allowed, most, times } => write!(
+                f,
+                "output {output}: expected {allowed} copies at most and none of a line more than \
+                 {times} times, got {copies}, and one {most} times"
             ),
             Self::Invented { lines, shown } => {
                 write!(f, "expected only what was sent, found {lines} other lines: {shown:?}")

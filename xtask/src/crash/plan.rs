@@ -77,6 +77,41 @@ pub(crate) struct Connection {
     pub(crate) bursts: Vec<Burst>,
 }
 
+/// How the destinations of a directory get its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Policy {
+    /// Each entry goes to one of them.
+    Share,
+    /// All go to the first that is up.
+    FailOver,
+    /// All go to each.
+    Replicate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spread {
+    pub(crate) places: u32,
+    pub(crate) policy: Policy,
+}
+
+/// What is done to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Kill,
+    /// It stays, and does nothing any more.
+    Stall,
+    /// It goes on, or is started again.
+    Wake,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Act {
+    /// Since the clients began.
+    pub(crate) after: Duration,
+    pub(crate) place: u32,
+    pub(crate) deed: Deed,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Round {
     pub(crate) number: u32,
@@ -89,12 +124,19 @@ pub(crate) struct Round {
     pub(crate) aim: Aim,
     /// The connections of each client, one after the other.
     pub(crate) clients: Vec<Vec<Connection>>,
+    /// The destinations of its directory.
+    pub(crate) spread: Spread,
+    /// What happens to them, in the order of time.
+    pub(crate) acts: Vec<Act>,
 }
 
 /// Makes the rounds, one after the other.
 #[derive(Debug)]
 pub(crate) struct Planner {
     rng: Rng,
+    /// For the destinations.
+    others: Rng,
+    spread: Spread,
     rounds: u32,
     max_bytes: Option<u64>,
     /// Lines that the rounds so far may have put into the directory.
@@ -103,7 +145,9 @@ pub(crate) struct Planner {
 
 impl Planner {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed), rounds: 0, max_bytes: None, lines: 0 }
+        let spread = Spread { places: 1, policy: Policy::Share };
+        let (rng, others) = (Rng::new(seed), Rng::new(!seed));
+        Self { rng, others, spread, rounds: 0, max_bytes: None, lines: 0 }
     }
 
     pub(crate) fn round(&mut self) -> Round {
@@ -143,10 +187,41 @@ impl Planner {
         fresh |= !self.has_room_for(lines);
         if fresh {
             self.lines = 0;
+            self.spread = self.spread();
         }
+        let (spread, acts) = (self.spread, self.acts(length, &aim));
         self.lines += lines;
         let (number, chance, max_bytes) = (self.rounds, self.rng.next(), self.max_bytes);
-        Round { number, chance, fresh, max_bytes, aim, clients }
+        Round { number, chance, fresh, max_bytes, aim, clients, spread, acts }
+    }
+
+    fn spread(&mut self) -> Spread {
+        let policies = [Policy::Share, Policy::FailOver, Policy::Replicate];
+        let policy = policies.get(self.others.within(0, 2) as usize).copied();
+        let places = self.others.within(1, 3) as u32;
+        Spread { places, policy: policy.unwrap_or(Policy::Share) }
+    }
+
+    /// Each destination has its troubles; some rounds are quiet.
+    fn acts(&mut self, length: Duration, aim: &Aim) -> Vec<Act> {
+        if matches!(aim, Aim::StartUp(_)) {
+            return Vec::new();
+        }
+        let count = self.others.within(0, 2 * u64::from(self.spread.places));
+        let millis = length.as_millis() as u64;
+        let mut acts: Vec<_> = (0..count)
+            .map(|_| Act {
+                after: self.others.millis(0, millis),
+                place: self.others.within(0, u64::from(self.spread.places) - 1) as u32,
+                deed: match self.others.within(0, 5) {
+                    0 => Deed::Kill,
+                    1..=2 => Deed::Stall,
+                    _ => Deed::Wake,
+                },
+            })
+            .collect();
+        acts.sort_by_key(|act| act.after);
+        acts
     }
 
     /// Nothing may expire: half of the limit is not enough for the log to remove history.
@@ -224,7 +299,16 @@ mod tests {
         assert!((15..55).contains(&count(|aim| matches!(aim, Aim::Rotation { .. }))));
         assert!((5..40).contains(&count(|aim| matches!(aim, Aim::Cursors { .. }))));
         assert!((50..120).contains(&count(|aim| matches!(aim, Aim::Instant(_)))));
+        let policies: BTreeSet<_> = rounds.iter().map(|round| round.spread.policy).collect();
+        let places: BTreeSet<_> = rounds.iter().map(|round| round.spread.places).collect();
+        assert_eq!((policies.len(), places.len()), (3, 3));
+        let acts: Vec<_> = rounds.iter().flat_map(|round| &round.acts).collect();
+        for deed in [Deed::Kill, Deed::Stall, Deed::Wake] {
+            let count = acts.iter().filter(|act| act.deed == deed).count();
+            assert!(count > 20, "{deed:?}: {count}");
+        }
         for round in &rounds {
+            assert!(round.acts.iter().all(|act| act.place < round.spread.places));
             let clients = round.clients.len();
             match round.aim {
                 Aim::StartUp(_) => assert_eq!(clients, 0),

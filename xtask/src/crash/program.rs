@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 
 use crate::util;
 
@@ -96,6 +97,18 @@ impl Unsynced {
     }
 }
 
+/// The secret of destinations: the name of the variable, and its value.
+const SECRET: (&str, &str) = ("INGEST_SECRET", "crash");
+
+/// Where a destination keeps its things.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) data: PathBuf,
+    pub(crate) ports: PathBuf,
+    /// What it prints.
+    pub(crate) output: PathBuf,
+}
+
 /// Where a gateway keeps its things.
 #[derive(Debug)]
 pub(crate) struct Site<'a> {
@@ -112,7 +125,7 @@ impl Program {
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg(name).stdin(Stdio::null());
-        command.env_remove(PLANT).env_remove(POWER).env_remove(BEACON);
+        command.env_remove(PLANT).env_remove(POWER).env_remove(BEACON).env(SECRET.0, SECRET.1);
         if let Some(plant) = self.plant {
             command.env(PLANT, plant);
         }
@@ -137,7 +150,28 @@ impl Program {
         command.stdout(output.try_clone()?).stderr(output);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        Ok(Gateway { child: Guard(child), started, ports: site.ports.to_owned() })
+        let ports = site.ports.to_owned();
+        Ok(Gateway { child: Guard(child), started, ports, source: "graphite" })
+    }
+
+    /// Starts a gateway that is a destination, at the address that it had before, if it had one.
+    pub(crate) fn start_destination(
+        &self,
+        place: &Place,
+        at: Option<SocketAddr>,
+    ) -> Result<Gateway> {
+        remove_if_there(&place.ports)?;
+        let output = File::create(&place.output)
+            .with_context(|| format!("cannot write {}", place.output.display()))?;
+        let at = at.map_or_else(|| "127.0.0.1:0".to_owned(), |at| at.to_string());
+        let mut command = self.command("run");
+        command.arg("--data-dir").arg(&place.data).arg("--ports-file").arg(&place.ports);
+        command.args(["--listen", &format!("gravwell={at}")]);
+        command.stdout(output.try_clone()?).stderr(output);
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let ports = place.ports.clone();
+        Ok(Gateway { child: Guard(child), started, ports, source: "gravwell" })
     }
 
     /// What no sync covers now; `None` when a kill is no power cut.
@@ -190,6 +224,8 @@ pub(crate) struct Gateway {
     child: Guard,
     started: Instant,
     ports: PathBuf,
+    /// The source whose address is wanted.
+    source: &'static str,
 }
 
 impl Gateway {
@@ -211,7 +247,7 @@ impl Gateway {
         let text = std::fs::read(&self.ports).context("cannot read the file of the ports")?;
         let ports: BTreeMap<String, SocketAddr> =
             serde_json::from_slice(&text).context("the file of the ports has another form")?;
-        let address = ports.get("graphite").context("no address of the source `graphite`")?;
+        let address = ports.get(self.source).context("its source has no address")?;
         Ok((*address, took))
     }
 
@@ -230,10 +266,14 @@ impl Gateway {
 
     /// SIGTERM, and how it ended.
     pub(crate) fn stop(mut self) -> Result<ExitStatus> {
-        let pid = rustix::process::Pid::from_child(&self.child.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .context("cannot send SIGTERM to the gateway")?;
+        self.signal(Signal::TERM)?;
         self.child.wait(PATIENCE)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child.0);
+        rustix::process::kill_process(pid, signal).context("cannot send a gateway a signal")
     }
 }
 
@@ -290,7 +330,8 @@ mod tests {
 
     fn shell(script: &str) -> Gateway {
         let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
-        Gateway { child: Guard(child), started: Instant::now(), ports: "no/such/file".into() }
+        let ports = "no/such/file".into();
+        Gateway { child: Guard(child), started: Instant::now(), ports, source: "graphite" }
     }
 
     #[test]

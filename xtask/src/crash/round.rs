@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result};
 
 use super::client::{self, Contact, Outcome};
+use super::fleet::{Fleet, Harm};
 use super::plan::{self, Aim};
 use super::program::{Program, Site, Unsynced};
 
@@ -30,6 +31,8 @@ pub(crate) struct Done {
     /// What the cut took, where a kill is one.
     pub(crate) unsynced: Option<Unsynced>,
     pub(crate) outcomes: Vec<Outcome>,
+    /// What happened to the destinations.
+    pub(crate) harm: Harm,
 }
 
 /// Plays rounds; knows how long a start takes.
@@ -44,7 +47,12 @@ impl<'a> Player<'a> {
         Self { program, start_up: FIRST_GUESS }
     }
 
-    pub(crate) fn play(&mut self, plan: &plan::Round, site: &Site<'_>) -> Result<Done> {
+    pub(crate) fn play(
+        &mut self,
+        plan: &plan::Round,
+        site: &Site<'_>,
+        fleet: &mut Fleet,
+    ) -> Result<Done> {
         let mut gateway = self.program.start(site)?;
         if let Aim::StartUp(thousandths) = plan.aim {
             let until = gateway.started() + self.start_up * thousandths / 1000;
@@ -53,8 +61,15 @@ impl<'a> Player<'a> {
             let (killed, killed_at) = (Instant::now(), SystemTime::now());
             let ended_by_itself = gateway.kill()?;
             let (ready, unsynced) = (site.ports.exists(), self.program.unsynced());
-            let outcomes = Vec::new();
-            return Ok(Done { killed, killed_at, ready, ended_by_itself, unsynced, outcomes });
+            return Ok(Done {
+                killed,
+                killed_at,
+                ready,
+                ended_by_itself,
+                unsynced,
+                outcomes: Vec::new(),
+                harm: Harm::default(),
+            });
         }
         let (address, took) = gateway.ready()?;
         self.start_up = took;
@@ -71,14 +86,44 @@ impl<'a> Player<'a> {
             clients.push(client.spawn(move || client::run(&connections, &contact))?);
         }
         let start = Instant::now();
+        let (lasts, end) = channel::<()>();
+        thread::scope(|scope| {
+            let acting = scope.spawn(move || fleet.act(&plan.acts, start, &end));
+            let lasting = lasts;
+            self.until_the_kill(plan, site, start, before, &seen)?;
+            let (killed, killed_at) = (Instant::now(), SystemTime::now());
+            let ended_by_itself = gateway.kill()?;
+            let unsynced = self.program.unsynced();
+            drop(alive);
+            drop(lasting);
+            let mut outcomes = Vec::new();
+            for client in clients {
+                let of_client = client.join().ok().context("a client panicked")?;
+                outcomes.extend(of_client);
+            }
+            let harm = acting.join().ok().context("what acts on destinations panicked")??;
+            let ready = true;
+            Ok(Done { killed, killed_at, ready, ended_by_itself, unsynced, outcomes, harm })
+        })
+    }
+
+    /// Waits for the instant that the plan aims at.
+    fn until_the_kill(
+        &self,
+        plan: &plan::Round,
+        site: &Site<'_>,
+        start: Instant,
+        before: usize,
+        seen: &Receiver<()>,
+    ) -> Result<()> {
         match plan.aim {
-            Aim::EndOfFile { count, latest } => wait_for(count, start + latest, &seen),
-            Aim::Instant(after) => wait_for(u32::MAX, start + after, &seen),
+            Aim::EndOfFile { count, latest } => wait_for(count, start + latest, seen),
+            Aim::Instant(after) => wait_for(u32::MAX, start + after, seen),
             Aim::Rotation { count, latest } => {
                 let target = before + count as usize;
                 let until = start + latest;
                 while Instant::now() < until && segments(site.data)? < target {
-                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), &seen);
+                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), seen);
                 }
             }
             Aim::Cursors { latest } => {
@@ -91,21 +136,12 @@ impl<'a> Player<'a> {
                     if written {
                         break;
                     }
-                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN / 4), &seen);
+                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN / 4), seen);
                 }
             }
             Aim::StartUp(_) => {}
         }
-        let (killed, killed_at) = (Instant::now(), SystemTime::now());
-        let ended_by_itself = gateway.kill()?;
-        let unsynced = self.program.unsynced();
-        drop(alive);
-        let mut outcomes = Vec::new();
-        for client in clients {
-            let of_client = client.join().ok().context("a client panicked")?;
-            outcomes.extend(of_client);
-        }
-        Ok(Done { killed, killed_at, ready: true, ended_by_itself, unsynced, outcomes })
+        Ok(())
     }
 }
 
@@ -121,12 +157,13 @@ fn wait_for(count: u32, until: Instant, words: &Receiver<()>) {
     }
 }
 
-/// Text of a configuration for a log of that size.
-pub(crate) fn config(max_bytes: u64) -> String {
+/// Text of a configuration for a log of that size, with these destinations.
+pub(crate) fn config(max_bytes: Option<u64>, destinations: &str) -> String {
+    let limit = max_bytes.map(|bytes| format!("[log]\nmax_bytes = \"{bytes} B\"\n\n"));
     format!(
-        "[log]\nmax_bytes = {max_bytes:?}\n\n[admin]\nenabled = false\n\n\
-         [sources.graphite]\ntype = \"graphite\"\nlisten = \"127.0.0.1:0\"\n",
-        max_bytes = format!("{max_bytes} B"),
+        "{}[admin]\nenabled = false\n\n\
+         [sources.graphite]\ntype = \"graphite\"\nlisten = \"127.0.0.1:0\"\n{destinations}",
+        limit.unwrap_or_default(),
     )
 }
 

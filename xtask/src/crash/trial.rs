@@ -8,13 +8,18 @@ use anyhow::{Context as _, Result, bail};
 
 use super::client::{End, Outcome};
 use super::coverage::Coverage;
+use super::delivery::{self, Arrival, Breaks};
+use super::fleet::Fleet;
 use super::oracle::{self, Account, Id, Violation};
-use super::plan::{self, Planner};
+use super::plan::{self, Planner, Policy};
 use super::program::{Program, Site};
 use super::round::{self, Player, Traces};
 
 /// How often a long run says that it is alive.
 const PROGRESS: u32 = 10;
+
+/// How often the gateway may start and stop until everything has arrived.
+const TRIES: u32 = 3;
 
 /// What made a run end before its last round.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub(crate) struct Trial<'a> {
     /// The directory of the last round.
     pub(crate) data: PathBuf,
     config: Option<PathBuf>,
+    fleet: Option<Fleet>,
+    breaks: Breaks,
     /// Of all connections whose lines are in the directory.
     accounts: BTreeMap<Id, Account>,
     pub(crate) coverage: Coverage,
@@ -66,6 +73,8 @@ impl<'a> Trial<'a> {
             keep,
             data: work.join("data"),
             config: None,
+            fleet: None,
+            breaks: Breaks::default(),
             accounts: BTreeMap::new(),
             coverage: Coverage::default(),
         }
@@ -88,6 +97,7 @@ impl<'a> Trial<'a> {
 
     fn round(&mut self, plan: &plan::Round) -> Result<(), Failure> {
         if plan.fresh {
+            self.settle()?;
             self.begin(plan)?;
         }
         let (ports, output) = (self.work.join("ports.json"), self.output());
@@ -99,7 +109,10 @@ impl<'a> Trial<'a> {
             chance: plan.chance,
             output: &output,
         };
-        let done = self.player.play(plan, &site)?;
+        let fleet = self.fleet.as_mut().context("the first round has a new directory")?;
+        let done = self.player.play(plan, &site, fleet)?;
+        self.breaks.gateway += 1;
+        self.breaks.links += done.harm.kills;
         let traces = Traces::read(&self.data)?;
         self.coverage.add(plan, &done, &traces, killed_before);
         for Outcome { connection, sent, end } in &done.outcomes {
@@ -133,15 +146,66 @@ impl<'a> Trial<'a> {
             std::fs::remove_dir_all(&self.data).context("cannot remove a data directory")?;
         }
         self.accounts.clear();
-        self.data = self.work.join(format!("data-{}", plan.number));
-        self.config = match plan.max_bytes {
-            None => None,
-            Some(max_bytes) => {
-                let path = self.work.join("ingestry.toml");
-                std::fs::write(&path, round::config(max_bytes))?;
-                Some(path)
+        self.breaks = Breaks::default();
+        let name = format!("data-{}", plan.number);
+        self.data = self.work.join(&name);
+        let fleet = Fleet::start(self.program, self.work, &name, plan.spread)?;
+        let path = self.work.join("ingestry.toml");
+        std::fs::write(&path, round::config(plan.max_bytes, &fleet.config()))?;
+        self.config = Some(path);
+        self.fleet = Some(fleet);
+        Ok(())
+    }
+
+    /// Gives a directory that is to be left the time to deliver all that is stored, and looks at
+    /// what has arrived.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let Some(mut fleet) = self.fleet.take() else { return Ok(()) };
+        fleet.wake_all()?;
+        let mut arrival = Arrival::default();
+        for _ in 0..TRIES {
+            self.start_and_stop()?;
+            let links = match fleet.spread.policy {
+                Policy::Replicate => 1,
+                _ => fleet.spread.places,
+            };
+            let stored = self.program.search(&self.data)?;
+            let outputs = fleet.arrived()?;
+            arrival = delivery::judge(&stored.lines, &outputs, self.breaks, links);
+            if arrival.missing == 0 {
+                break;
             }
+        }
+        let Arrival { violations, lines, copies, allowed, .. } = arrival;
+        self.coverage.settled(fleet.spread.policy, lines, copies, allowed);
+        if !violations.is_empty() {
+            let when = format!("once everything in {} was to be delivered", self.data.display());
+            self.fleet = Some(fleet);
+            return Err(Failure::Violations { when, violations });
+        }
+        if !self.keep {
+            fleet.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Starts the gateway on the directory and stops it in order, for which it has ten seconds to
+    /// deliver.
+    fn start_and_stop(&mut self) -> Result<()> {
+        let (ports, output) = (self.work.join("ports.json"), self.output());
+        let site = Site {
+            data: &self.data,
+            config: self.config.as_deref(),
+            ports: &ports,
+            chance: 0,
+            output: &output,
         };
+        let mut gateway = self.program.start(&site)?;
+        gateway.ready().context("a start to deliver")?;
+        let status = gateway.stop().context("the orderly stop")?;
+        if status.code() != Some(0) {
+            bail_with_output(&output, &format!("the orderly stop ended with {status}"))?;
+        }
         Ok(())
     }
 
@@ -182,6 +246,7 @@ impl<'a> Trial<'a> {
             bail_with_output(&output, &format!("the orderly stop ended with {status}"))?;
         }
         self.check("after the orderly stop", None)?;
+        self.settle()?;
         self.look_for_panics()?;
         Ok(())
     }

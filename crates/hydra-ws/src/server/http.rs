@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -32,6 +33,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 pub(super) async fn answer(
     shared: Arc<Shared>,
     slot: Slot,
+    peer: IpAddr,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     shared.counters.http_requests.add(1);
@@ -51,8 +53,9 @@ pub(super) async fn answer(
     Ok(match route {
         Route::Answer(answer) => response(answer),
         Route::Page => page(),
-        Route::Ingest(ingestor) => response(ingest(&shared, ingestor, request).await),
-        Route::WebSocket(ingestor) => match agree(&shared, ingestor.as_deref(), &mut request) {
+        Route::Ingest(ingestor) => response(ingest(&shared, ingestor, peer, request).await),
+        Route::WebSocket(ingestor) => match agree(&shared, ingestor.as_deref(), peer, &mut request)
+        {
             Err(answer) => response(answer),
             Ok((accept, agreed)) => {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(agreed);
@@ -66,6 +69,7 @@ pub(super) async fn answer(
 fn agree(
     shared: &Shared,
     ingestor: Option<&str>,
+    peer: IpAddr,
     request: &mut Request<Incoming>,
 ) -> Result<(HeaderValue, Agreed), Answer> {
     let accept = handshake::accept(request.headers())?;
@@ -76,6 +80,7 @@ fn agree(
             SessionError::Ack(value) => crate::http::bad_ack(&value),
             SessionError::TooMuchMetadata => Answer::header_too_large(),
         })?;
+    let session = session.of_peer(peer);
     Ok((accept, Agreed { session, stream: hyper::upgrade::on(request) }))
 }
 
@@ -90,6 +95,7 @@ fn fields(header: &HeaderMap) -> Vec<(&str, std::borrow::Cow<'_, str>)> {
 async fn ingest(
     shared: &Arc<Shared>,
     ingestor: Option<String>,
+    peer: IpAddr,
     request: Request<Incoming>,
 ) -> Answer {
     let (head, body) = request.into_parts();
@@ -113,7 +119,8 @@ async fn ingest(
     shared.counters.requests.add(1);
     let now = Instant::now().into_std();
     let list = shared.registry.list();
-    let mut flight = Flight::start(vec![request], &list, Arc::clone(&shared.options), now);
+    let mut flight =
+        Flight::start(vec![request.from_peer(peer)], &list, Arc::clone(&shared.options), now);
     let answer = drive(&mut flight, |decided| http.answer(&decided)).await;
     shared.counters.reports.add(1);
     answer

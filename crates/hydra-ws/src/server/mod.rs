@@ -7,6 +7,7 @@ mod http;
 mod session;
 mod stats;
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,7 +98,7 @@ impl Server {
         self.shared.counters.read()
     }
 
-    /// Serves one connection until it ends. TLS is done by whoever gives the stream.
+    /// Serves one connection of `peer` until it ends. TLS is done by whoever gives the stream.
     ///
     /// When `stop` becomes true, or its sender is gone, the connection is brought to an end: a web
     /// socket reads what has arrived, for a second at most, waits for its reports, and closes with
@@ -105,12 +106,12 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropping the future drops the connection, and what ingestors do for it.
-    pub async fn serve<T>(&self, stream: T, stop: watch::Receiver<bool>)
+    pub async fn serve<T>(&self, stream: T, peer: IpAddr, stop: watch::Receiver<bool>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // The state of HTTP is large, and gone before the session begins.
-        let agreed = Box::pin(self.http::<T>(stream, stop.clone())).await;
+        let agreed = Box::pin(self.http::<T>(stream, peer, stop.clone())).await;
         let Some(Agreed { session, stream }) = agreed else { return };
         let Ok(upgraded) = stream.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<T>>() else { return };
@@ -119,14 +120,19 @@ impl Server {
     }
 
     /// Answers HTTP requests until one becomes a web socket, or none comes.
-    async fn http<T>(&self, stream: T, mut stop: watch::Receiver<bool>) -> Option<Agreed>
+    async fn http<T>(
+        &self,
+        stream: T,
+        peer: IpAddr,
+        mut stop: watch::Receiver<bool>,
+    ) -> Option<Agreed>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let agreed = Arc::new(std::sync::Mutex::new(None));
         let service = service_fn({
             let (shared, agreed) = (Arc::clone(&self.shared), Arc::clone(&agreed));
-            move |request| http::answer(Arc::clone(&shared), Arc::clone(&agreed), request)
+            move |request| http::answer(Arc::clone(&shared), Arc::clone(&agreed), peer, request)
         });
         let config = &self.shared.config;
         let mut served = pin!(

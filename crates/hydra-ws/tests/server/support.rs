@@ -60,9 +60,9 @@ pub(crate) async fn start(config: ServerConfig) -> Running {
     let (stop, stopped) = watch::channel(false);
     let accepting = server.clone();
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        while let Ok((stream, peer)) = listener.accept().await {
             let (server, stopped) = (accepting.clone(), stopped.clone());
-            tokio::spawn(async move { server.serve(stream, stopped).await });
+            tokio::spawn(async move { server.serve(stream, peer.ip(), stopped).await });
         }
     });
     Running { address, server, keeper, stop }

@@ -11,6 +11,7 @@ pub mod check;
 mod describe;
 mod run;
 mod search;
+mod service;
 mod wal;
 
 pub use args::{

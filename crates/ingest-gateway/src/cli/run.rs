@@ -1,4 +1,6 @@
 //! `ingestry run`: start, say what listens where, run until a signal, stop in order.
+//!
+//! A service manager may hand sockets over, and is told when all is ready.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,9 +12,10 @@ use anyhow::Context as _;
 use ingest_mux::StartError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Exit, RunArgs};
+use super::{Exit, RunArgs, service};
 use crate::config::{self, Config, DestinationKind, GraphiteFormat, SourceKind};
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
+use crate::inherited::Inherited;
 use crate::units::format_size_rounded;
 
 /// Runs the gateway until it is told to stop.
@@ -40,7 +43,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 
 async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
     let mut signals = Signals::new().context("cannot handle signals")?;
-    let gateway = match Gateway::builder(config.clone()).start().await {
+    let inherited = Inherited::from_env().context("cannot take the sockets handed over")?;
+    let gateway = match Gateway::builder(config.clone()).inherited(inherited).start().await {
         Ok(gateway) => gateway,
         Err(error) => {
             write_error(&format!("error: {error}"));
@@ -52,7 +56,12 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
         write_ports(file, gateway.addresses())
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    signals.stop().await;
+    service::ready(&format!("Running: {}", config.summary()));
+    tokio::select! {
+        () = signals.stop() => {}
+        () = service::watchdog() => {}
+    }
+    service::stopping();
     print(&format!(
         "Stopping: delivering for {} s at most. A second signal ends at once.\n",
         STOP_DEADLINE.as_secs()
@@ -146,6 +155,15 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 (
                     "Gravwell ingesters",
                     format!("an ingester with the target {scheme}://{address}, secret in {secret}"),
+                )
+            }
+            SourceKind::Hydra(hydra) => {
+                let scheme = if hydra.tls.is_some() { "https" } else { "http" };
+                (
+                    "Hydra, web sockets and HTTP",
+                    format!(
+                        "curl -d '{{\"roll\":4}}' {scheme}://{address}/ingest, or open it in a browser"
+                    ),
                 )
             }
         };

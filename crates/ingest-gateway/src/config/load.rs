@@ -189,6 +189,7 @@ fn check_read_ahead(config: &Config, source: &Source<'_>) {
     let read_ahead = match &source.config.kind {
         SourceKind::Graphite(graphite) => graphite.read_ahead,
         SourceKind::Gravwell(gravwell) => gravwell.read_ahead,
+        SourceKind::Hydra(hydra) => hydra.read_ahead,
         SourceKind::GraphiteUdp(_) => return,
     };
     if let Some(node) = &source.read_ahead

@@ -26,8 +26,8 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell` | required |
-//! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`) |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra` | required |
+//! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
@@ -41,12 +41,22 @@
 //! | `sources.NAME.max_past`, `max_future` | time, or `off` | `off` |
 //! | `sources.NAME.read_ahead` (all over TCP) | size, at least 64 KiB | 4 MiB |
 //! | `sources.NAME.max_connections` (all over TCP) | 1 to 1000000 | 10000; 1000 (`graphite-pickle`, `graphite-protobuf`) |
-//! | `sources.NAME.idle_timeout` (all over TCP) | time, or `off` | `off`, 10 min (`gravwell`) |
+//! | `sources.NAME.idle_timeout` (all over TCP) | time, or `off` | `off`, 10 min (`gravwell`), 60 s (`hydra`) |
 //! | `sources.NAME.receive_buffer` (`graphite-udp`) | size, 4 KiB to 1 GiB | 4 MiB |
 //! | `sources.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | `INGEST_SECRET`, `GRAVWELL_INGEST_SECRET`, or one that is made |
-//! | `sources.NAME.tls` (`gravwell`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
+//! | `sources.NAME.tls` (`gravwell`, `hydra`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
 //! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
-//! | `sources.NAME.max_tags` (`gravwell`) | 1 to 65000 for one connection | 4096 |
+//! | `sources.NAME.max_tags` (`gravwell`, `hydra`) | 1 to 65000 for one connection, or for one run (`hydra`) | 4096 |
+//! | `sources.NAME.tag` (`hydra`) | tag name, where `hydra-tag` names none | `hydra` |
+//! | `sources.NAME.values` (`hydra`) | `none`, `metadata` | `none` |
+//! | `sources.NAME.token` (`hydra`) | `env:NAME`, `file:PATH`, `literal:TEXT`: the bearer token | none |
+//! | `sources.NAME.hosts`, `origins` (`hydra`) | texts: who may ask beside loopback | none |
+//! | `sources.NAME.dialect` (`hydra`) | `doc`, `seed`, `head` | `doc` |
+//! | `sources.NAME.compat` (`hydra`) | `document`, `recorded` | `document` |
+//! | `sources.NAME.echo` (`hydra`) | `document`, `code` | `document` in dialect `doc` |
+//! | `sources.NAME.multiline` (`hydra`) | boolean | `false` |
+//! | `sources.NAME.max_message` (`hydra`) | size, 1 KiB to 64 MiB | 1 MiB |
+//! | `sources.NAME.ingest_timeout` (`hydra`) | time, or `off` | 3 s |
 //! | `destinations.NAME.type` | `store`, `gravwell` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
@@ -70,6 +80,7 @@ mod error;
 mod findings;
 mod graphite;
 mod gravwell;
+mod hydra;
 mod listen;
 mod load;
 mod log;
@@ -94,6 +105,7 @@ pub use graphite::{
     Tagged, Values,
 };
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
+pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,

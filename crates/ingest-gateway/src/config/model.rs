@@ -10,14 +10,15 @@ use super::choice::choice;
 use super::conflict::Protocol;
 use super::graphite::{GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
+use super::hydra::HydraSource;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that can be configured.
 ///
-/// The default is the default set: Graphite over TCP and UDP and as pickles, Gravwell ingesters, and the admin
-/// pages, all on loopback, into the store.
+/// The default is the default set: Graphite over TCP and UDP and as pickles, Gravwell ingesters,
+/// Hydra, and the admin pages, all on loopback, into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The log on disk.
@@ -49,6 +50,7 @@ impl Default for Config {
                     SourceKind::Graphite(GraphiteSource::new(GraphiteFormat::Pickle)),
                 ),
                 source("gravwell", SourceKind::Gravwell(GravwellSource::default())),
+                source("hydra", SourceKind::Hydra(Box::default())),
             ],
             destinations: vec![DestinationConfig {
                 name: "store".to_owned(),
@@ -205,6 +207,7 @@ impl SourceConfig {
             SourceKind::Graphite(graphite) => &graphite.listen,
             SourceKind::GraphiteUdp(graphite) => &graphite.listen,
             SourceKind::Gravwell(gravwell) => &gravwell.listen,
+            SourceKind::Hydra(hydra) => &hydra.listen,
         }
     }
 
@@ -212,7 +215,9 @@ impl SourceConfig {
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         match &self.kind {
-            SourceKind::Graphite(_) | SourceKind::Gravwell(_) => Protocol::Tcp,
+            SourceKind::Graphite(_) | SourceKind::Gravwell(_) | SourceKind::Hydra(_) => {
+                Protocol::Tcp
+            }
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
@@ -223,16 +228,17 @@ impl SourceConfig {
         match &self.kind {
             SourceKind::Graphite(graphite) => Some(&graphite.lines.tag),
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.lines.tag),
-            SourceKind::Gravwell(_) => None,
+            SourceKind::Gravwell(_) | SourceKind::Hydra(_) => None,
         }
     }
 
     /// Its address and whether that may be public, to be changed.
-    pub(crate) const fn binding_mut(&mut self) -> (&mut ListenAddr, &mut bool) {
+    pub(crate) fn binding_mut(&mut self) -> (&mut ListenAddr, &mut bool) {
         match &mut self.kind {
             SourceKind::Graphite(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
             SourceKind::GraphiteUdp(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
             SourceKind::Gravwell(gravwell) => (&mut gravwell.listen, &mut gravwell.allow_public),
+            SourceKind::Hydra(hydra) => (&mut hydra.listen, &mut hydra.allow_public),
         }
     }
 }
@@ -247,6 +253,8 @@ pub enum SourceKind {
     GraphiteUdp(GraphiteUdpSource),
     /// `gravwell`: Gravwell ingesters.
     Gravwell(GravwellSource),
+    /// `hydra`: Hydra's web sockets and HTTP.
+    Hydra(Box<HydraSource>),
 }
 
 impl SourceKind {
@@ -257,6 +265,7 @@ impl SourceKind {
             Self::Graphite(graphite) => graphite.format.type_name(),
             Self::GraphiteUdp(_) => "graphite-udp",
             Self::Gravwell(_) => "gravwell",
+            Self::Hydra(_) => "hydra",
         }
     }
 }

@@ -4,6 +4,7 @@ mod accept;
 pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
+pub(crate) mod hydra;
 mod kernel_drops;
 mod reject_log;
 

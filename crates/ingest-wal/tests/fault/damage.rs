@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ingest_wal::{Level, SegmentName};
+use ingest_wal::{Level, OnFull, SegmentName};
 
 use super::disk::Disk;
 use super::model::{Allowed, Model};
 use super::run::{Ending, Op, Run, Setting};
 
-const SETTING: Setting = Setting { forget: false, marks: true, no_tail: true };
+const SETTING: Setting =
+    Setting { forget: false, marks: true, no_tail: true, on_full: OnFull::Block };
 
 fn append(records: &[(u16, usize)]) -> Op {
     Op::Append { records: records.to_vec(), level: Level::Disk }

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ingest_wal::Level;
+use ingest_wal::{Level, OnFull};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
@@ -90,10 +90,16 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    any::<(bool, bool, bool)>().prop_map(|(forget, marks, no_tail)| Setting {
+    let on_full = prop_oneof![
+        2 => Just(OnFull::Block),
+        1 => Just(OnFull::DropNewest),
+        1 => Just(OnFull::DropOldest),
+    ];
+    (any::<(bool, bool, bool)>(), on_full).prop_map(|((forget, marks, no_tail), on_full)| Setting {
         forget,
         marks,
         no_tail,
+        on_full,
     })
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Model {
     pub(crate) kept: Lsn,
     /// The same of the snapshot before that one.
     pub(crate) kept_before: Lsn,
+    /// When the log is full, what is oldest may go.
+    pub(crate) drops_oldest: bool,
 }
 
 impl Default for Model {
@@ -68,6 +70,7 @@ impl Default for Model {
             passed: 1,
             kept: 1,
             kept_before: 1,
+            drops_oldest: false,
         }
     }
 }
@@ -84,10 +87,15 @@ impl Model {
         }
     }
 
-    /// Everything from `from`, where this run began, up to `end` was said to be on disk.
-    pub(crate) fn acknowledge(&mut self, from: Lsn, end: Lsn) {
-        for (_, given) in self.given.range_mut(from..end.max(from)) {
-            given.acknowledged = true;
+    /// Everything from `from`, where this run began, up to `end` was said to be on disk, but for what
+    /// was said to be dropped.
+    pub(crate) fn acknowledge(&mut self, from: Lsn, end: Lsn, dropped: impl Fn(Lsn) -> bool) {
+        for (lsn, given) in self.given.range_mut(from..end.max(from)) {
+            if dropped(*lsn) {
+                assert!(!given.acknowledged, "{lsn} was acknowledged, and is said to be dropped");
+            } else {
+                given.acknowledged = true;
+            }
         }
     }
 
@@ -126,7 +134,9 @@ impl Model {
                 None | Some(Fate::Held) => {}
                 Some(_) => panic!("{lsn} is {fate:?} now, and was {given:?}"),
             }
-            if given.acknowledged {
+            if missing.cause == MissingCause::Dropped {
+                assert!(self.drops_oldest, "{lsn} is dropped, and nobody asked for that");
+            } else if given.acknowledged {
                 let cause = missing.cause;
                 let unwitnessed = cause == MissingCause::Unwitnessed && allowed.unwitnessed;
                 assert!(
@@ -197,7 +207,8 @@ impl Model {
         );
         let status = log.status();
         let accepted = self.count(|fate| {
-            matches!(fate, Fate::Held | Fate::Expired | Fate::Missing(MissingCause::Damaged))
+            use MissingCause::{Damaged, Dropped};
+            matches!(fate, Fate::Held | Fate::Expired | Fate::Missing(Damaged | Dropped))
         });
         assert_eq!(status.accepted, accepted, "{status:?}");
         assert_eq!(status.accepted, end - 1 - status.void - status.unwitnessed);

@@ -1,12 +1,13 @@
 //! The power goes, or the process is killed, at each operation of a short script in turn; and at each
 //! operation of the opening that follows.
 
-use ingest_wal::Level;
+use ingest_wal::{Level, OnFull};
 
 use super::disk::Survival;
 use super::run::{Attempt, Ending, Op, Run, Setting};
 
-const SETTING: Setting = Setting { forget: true, marks: true, no_tail: true };
+const SETTING: Setting =
+    Setting { forget: true, marks: true, no_tail: true, on_full: OnFull::Block };
 
 /// Names, cursors, rotations, the removal of what was passed, and files used again.
 fn script() -> Vec<Op> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ingest_wal::{
-    Catalog, Entries, Health, Item, Level, Log, Lsn, Options, Reader, Refused, SegmentName, Tally,
-    Ticket,
+    Catalog, Entries, Health, Item, Level, Log, Lsn, OnFull, Options, Reader, Refused, SegmentName,
+    Tally, Ticket,
 };
 use proptest::sample::Index;
 
@@ -103,6 +103,8 @@ pub(crate) struct Setting {
     pub(crate) marks: bool,
     /// Readers see files rather than memory.
     pub(crate) no_tail: bool,
+    /// What happens when the log is full.
+    pub(crate) on_full: OnFull,
 }
 
 impl Setting {
@@ -116,6 +118,7 @@ impl Setting {
         options.os_sync = Duration::from_secs(3_600);
         options.snapshot_every = Duration::from_secs(3_600);
         options.lock_wait = Duration::ZERO;
+        options.on_full = self.on_full;
         options
     }
 }
@@ -157,7 +160,9 @@ impl Drop for Run {
 
 impl Run {
     pub(crate) fn new(setting: Setting, seed: u64) -> Self {
-        Self::on(Disk::new(seed), setting, Model::default())
+        let mut model = Model::default();
+        model.drops_oldest = setting.on_full == OnFull::DropOldest;
+        Self::on(Disk::new(seed), setting, model)
     }
 
     /// Goes on with a disk of which something is known.
@@ -277,14 +282,21 @@ impl Run {
                 Outcome::Refused(error) => {
                     assert!(Instant::now() < deadline, "never settled: {error}");
                 }
-                Outcome::Full => self.relieve()?,
+                Outcome::Full => {
+                    assert!(Instant::now() < deadline, "stuck: {:?}", self.log().status());
+                    self.relieve()?;
+                }
             }
         }
     }
 
-    /// Makes room: on the disk, and by moving the consumer on.
+    /// Makes room: on the disk, and by moving the consumer on, if the log does not help itself.
     fn relieve(&mut self) -> Done {
         self.disk.faults(|faults| faults.room = None);
+        if self.setting.on_full != OnFull::Block {
+            std::thread::yield_now();
+            return Ok(());
+        }
         let end = self.log().writer().synced_end();
         let mut reader = self.log().reader(self.model.low);
         while reader.position() < end {
@@ -308,9 +320,15 @@ impl Run {
     fn acknowledge(&mut self, end: Lsn) {
         // What was in flight before this opening is another matter.
         let from = self.log().recovery().next;
-        self.model.acknowledge(from, end);
-        let names = std::mem::take(&mut self.model.unsure);
-        self.model.names.extend(names);
+        let writer = self.log().writer();
+        let level = Level::Disk;
+        let dropped = |first: Lsn| writer.was_dropped(&Ticket { first, end: first + 1, level });
+        self.model.acknowledge(from, end, dropped);
+        // A name is durable when a record behind it is.
+        if end == from || !dropped(end - 1) {
+            let names = std::mem::take(&mut self.model.unsure);
+            self.model.names.extend(names);
+        }
     }
 
     fn submit(&mut self, count: u16, len: usize, level: Level) -> Result<Option<Ticket>, Down> {
@@ -360,11 +378,15 @@ impl Run {
             last = self.submit(count, len, level)?.or(last);
         }
         let Some(ticket) = last else { return Ok(()) };
+        let deadline = Instant::now() + PATIENCE;
         loop {
             match self.wait(self.log().writer().done(&ticket))? {
                 Outcome::Reached => break,
                 Outcome::Refused(_) => return Ok(()),
-                Outcome::Full => self.relieve()?,
+                Outcome::Full => {
+                    assert!(Instant::now() < deadline, "stuck: {:?}", self.log().status());
+                    self.relieve()?;
+                }
             }
         }
         if level == Level::Disk {
@@ -586,7 +608,15 @@ impl Run {
 
     /// The newest segment ends with a record that says that all before it is durable.
     fn wait_for_the_mark(&self) {
-        let synced = self.log().writer().synced_end() - 1;
+        let writer = self.log().writer();
+        // What was dropped at the end needs no witness: without one, it was never given.
+        let held =
+            |end: Lsn| !writer.was_dropped(&Ticket { first: end - 1, end, level: Level::Disk });
+        let mut end = writer.synced_end();
+        while end > 1 && !held(end) {
+            end -= 1;
+        }
+        let synced = end - 1;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let files = self.disk.files();

@@ -15,3 +15,6 @@ pub use batch::{Batch, decode_answer, decode_batch};
 pub use error::{JsonError, JsonFault};
 pub use read::{FromJson, JsonReader, Parsed};
 pub use write::{JsonWriter, ToJson, to_json};
+
+#[cfg(feature = "client")]
+pub(crate) use base64::encode_into as base64_into;

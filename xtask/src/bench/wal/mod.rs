@@ -6,6 +6,7 @@
 //! the time of the bare lines, and is in that of the log. Everything is in the directory for
 //! temporary files, and goes when a run ends.
 
+pub(crate) mod big;
 mod lone;
 mod producer;
 mod raw;
@@ -30,6 +31,9 @@ pub(crate) const LOG: &str = "wal-log";
 pub(crate) const RAW: &str = "wal-raw";
 pub(crate) const LONE_LOG: &str = "wal-lone-log";
 pub(crate) const LONE_BARE: &str = "wal-lone-bare";
+
+/// What the system takes for the bytes alone is in the log's CPU time, too.
+const CPU_A_GB: &str = "CPU s a GB";
 
 /// Bytes that one run of the log writes at least.
 const VOLUME: u64 = 8_000_000_000;
@@ -143,6 +147,7 @@ fn written(
             more: [
                 ("entries/s", entries / spent.seconds),
                 ("KiB a sync", bytes as f64 / count as f64 / 1024.0),
+                (CPU_A_GB, spent.cpu / bytes as f64 * 1e9),
             ]
             .into(),
         })
@@ -165,6 +170,7 @@ fn bare(name: &'static str, how: How, chunks: &Chunks) -> Case {
         Ok(Sample {
             value: bytes as f64 / spent.seconds / 1e6,
             rss_mib: spent.rss_mib,
+            more: [(CPU_A_GB, spent.cpu / bytes as f64 * 1e9)].into(),
             ..Sample::default()
         })
     };

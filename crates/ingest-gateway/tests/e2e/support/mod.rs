@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod full;
 pub(crate) mod gate;
+pub(crate) mod hydra;
 pub(crate) mod indexer;
 pub(crate) mod library;
 pub(crate) mod process;

@@ -1,8 +1,10 @@
 //! The program as a child process.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +23,10 @@ pub(crate) const ANY_PORTS: [&str; 6] = [
 
 /// The program with these arguments, at work in `work`.
 fn command(work: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestry"));
+    at_work(work, Command::new(env!("CARGO_BIN_EXE_ingestry")), args)
+}
+
+fn at_work(work: &Path, mut command: Command, args: &[&str]) -> Command {
     command
         .args(args)
         .current_dir(work)
@@ -29,6 +34,22 @@ fn command(work: &Path, args: &[&str]) -> Command {
         .env_remove("INGEST_SECRET")
         .env_remove("GRAVWELL_INGEST_SECRET")
         .stdin(Stdio::null());
+    command
+}
+
+/// The program as a service manager starts it: with sockets that are bound already.
+fn activated(work: &Path, tcp: &TcpListener, udp: &UdpSocket, args: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    // Descriptors 3 and 4 are what the manager hands over.
+    let script = "exec 3<&0 4>&1 </dev/null >/dev/null; LISTEN_PID=$$ exec \"$@\"";
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_ingestry")]);
+    let mut command = at_work(work, command, args);
+    let (tcp, udp) = (tcp.try_clone().unwrap(), udp.try_clone().unwrap());
+    command
+        .env("LISTEN_FDS", "2")
+        .env("LISTEN_FDNAMES", "graphite:ingestry.socket")
+        .stdin(OwnedFd::from(tcp))
+        .stdout(OwnedFd::from(udp));
     command
 }
 
@@ -58,14 +79,32 @@ pub(crate) struct Ingestry {
 impl Ingestry {
     /// Starts the program in `work`, where its output goes to files, and waits until it listens.
     pub(crate) fn start(work: &Path, args: &[&str]) -> Self {
-        static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let (mut command, number) = (command(work, args), next());
+        command.stdout(File::create(work.join(format!("out-{number}"))).unwrap());
+        Self::spawn(work, command, number)
+    }
+
+    /// Starts it with sockets that are bound already, and without an output.
+    pub(crate) fn start_activated(
+        work: &Path,
+        tcp: &TcpListener,
+        udp: &UdpSocket,
+        args: &[&str],
+        env: &[(&str, &OsStr)],
+    ) -> Self {
+        let mut command = activated(work, tcp, udp, args);
+        command.envs(env.iter().copied());
+        let number = next();
+        File::create(work.join(format!("out-{number}"))).unwrap();
+        Self::spawn(work, command, number)
+    }
+
+    fn spawn(work: &Path, mut command: Command, number: usize) -> Self {
         let file = |what: &str| work.join(format!("{what}-{number}"));
         let (out, err, ports) = (file("out"), file("err"), file("ports"));
-        let child = command(work, args)
+        let child = command
             .arg("--ports-file")
             .arg(&ports)
-            .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap())
             .spawn()
             .unwrap();
@@ -128,6 +167,12 @@ impl Ingestry {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// A number for each process that is started.
+fn next() -> usize {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    STARTED.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Drop for Ingestry {

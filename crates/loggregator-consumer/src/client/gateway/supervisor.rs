@@ -1,0 +1,269 @@
+//! What keeps a stream going over many connections.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::{self, Event};
+use super::{Gateway, Query};
+use crate::client::Error;
+use crate::client::backoff::{Waits, chance};
+use crate::client::item::{Clock, Gap, GapCause, Item, Reason};
+use crate::client::machine::End;
+use crate::client::overlap::{Overlap, digest};
+use crate::client::queue::Gone;
+use crate::client::stream::Outlet;
+use crate::json::Batch;
+use crate::v2::Envelope;
+use crate::wire::Message as _;
+
+/// After a stream that lasted so long there is no wait.
+const GOOD: Duration = Duration::from_secs(10);
+/// How long two connections are held when the older one is not closed by the gateway.
+const LONGEST_OVERLAP: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(gateway: Gateway, query: Query, outlet: Outlet<Envelope>) {
+    let (events, inbox) = mpsc::channel(16);
+    let supervisor = Supervisor {
+        target: format!("/v2/read?{}", query.encode()),
+        shared: query.shard_id.as_ref().is_some_and(|id| !id.is_empty()),
+        waits: Waits::new(gateway.settings.backoff),
+        gateway,
+        outlet,
+        events,
+        inbox,
+        tasks: JoinSet::new(),
+        next_id: 0,
+        open: Vec::new(),
+        connecting: None,
+        connect_at: None,
+        overlap: None,
+        lost: None,
+        clock: Clock::new(),
+        last: SystemTime::UNIX_EPOCH,
+        timestamp: None,
+    };
+    // Nobody is left to be told.
+    let _ = supervisor.run().await;
+}
+
+/// An open connection.
+#[derive(Debug)]
+struct Open {
+    id: u64,
+    since: Instant,
+    closing: bool,
+    task: tokio::task::AbortHandle,
+}
+
+struct Supervisor {
+    gateway: Gateway,
+    target: String,
+    /// Whether each envelope goes to one connection only.
+    shared: bool,
+    outlet: Outlet<Envelope>,
+    events: mpsc::Sender<(u64, Event)>,
+    inbox: mpsc::Receiver<(u64, Event)>,
+    tasks: JoinSet<()>,
+    next_id: u64,
+    /// The oldest first; two at most.
+    open: Vec<Open>,
+    connecting: Option<(u64, tokio::task::AbortHandle)>,
+    /// When to connect, while nothing is open or being opened.
+    connect_at: Option<Instant>,
+    overlap: Option<Overlap>,
+    /// What ended the last connection, while there is none.
+    lost: Option<GapCause>,
+    waits: Waits,
+    clock: Clock,
+    /// When something last came.
+    last: SystemTime,
+    timestamp: Option<i64>,
+}
+
+impl Supervisor {
+    async fn run(mut self) -> Result<(), Gone> {
+        self.last = self.clock.now();
+        self.connect();
+        loop {
+            let timer = self.timer();
+            let wait = async {
+                match timer {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                biased;
+                () = self.outlet.closed() => {
+                    return self.outlet.give(Item::Ended(Reason::End(End::ClosedByUs))).await;
+                }
+                event = self.inbox.recv() => event,
+                () = wait => {
+                    self.due().await?;
+                    continue;
+                }
+            };
+            // This end holds a sender too.
+            let Some((id, event)) = event else { return Ok(()) };
+            match event {
+                Event::Open => self.opened(id).await?,
+                Event::Batch(batch, text) => self.batch(id, batch, text).await?,
+                Event::Alive => self.last = self.clock.now(),
+                Event::Closing => {
+                    self.last = self.clock.now();
+                    if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+                        open.closing = true;
+                    }
+                    // The next connection need not wait for the end of this one.
+                    if self.open.len() == 1 && self.connecting.is_none() {
+                        self.connect();
+                    }
+                }
+                Event::Over(reason) => {
+                    if let Some(last) = self.over(id, reason).await? {
+                        return self.outlet.give(Item::Ended(last)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.connect_at = None;
+        self.next_id += 1;
+        let id = self.next_id;
+        let (gateway, target) = (self.gateway.clone(), self.target.clone());
+        let task = self.tasks.spawn(connection::run(gateway, target, id, self.events.clone()));
+        self.connecting = Some((id, task));
+    }
+
+    /// When something is to be done by itself.
+    fn timer(&self) -> Option<Instant> {
+        if let [_, second] = self.open.as_slice() {
+            return Some(second.since + LONGEST_OVERLAP);
+        }
+        let renew = match (self.open.first(), self.gateway.settings.renew) {
+            (Some(open), Some(age)) if self.connecting.is_none() && self.connect_at.is_none() => {
+                Some(open.since + age)
+            }
+            _ => None,
+        };
+        self.connect_at.or(renew)
+    }
+
+    async fn due(&mut self) -> Result<(), Gone> {
+        if self.open.len() > 1 {
+            // The gateway does not close it: what is on its way to us may be lost with a shard.
+            let old = self.open.remove(0);
+            old.task.abort();
+            self.overlap = None;
+            if self.shared {
+                let now = self.clock.now();
+                self.gap(now, GapCause::Reconnect);
+            }
+            return self.outlet.flush().await;
+        }
+        self.connect();
+        Ok(())
+    }
+
+    fn gap(&mut self, since: SystemTime, cause: GapCause) {
+        let until = self.clock.now();
+        let gap = Gap { since, until, after: self.timestamp, cause };
+        self.outlet.batch.push_back(Item::Gap(gap));
+    }
+
+    async fn opened(&mut self, id: u64) -> Result<(), Gone> {
+        let Some((_, task)) = self.connecting.take_if(|(connecting, _)| *connecting == id) else {
+            return Ok(());
+        };
+        self.open.push(Open { id, since: Instant::now(), closing: false, task });
+        if let Some(cause) = self.lost.take() {
+            self.gap(self.last, cause);
+        }
+        if self.open.len() > 1 && !self.shared {
+            self.overlap = Some(Overlap::default());
+        }
+        self.last = self.clock.now();
+        self.outlet.give(Item::Connected).await
+    }
+
+    async fn batch(&mut self, id: u64, batch: Batch, text: Bytes) -> Result<(), Gone> {
+        self.last = self.clock.now();
+        let which = self.open.iter().position(|open| open.id == id).unwrap_or(0);
+        for envelope in batch.envelopes {
+            if let Some(overlap) = &mut self.overlap
+                && !overlap.is_new(which, digest(&envelope.encode()))
+            {
+                continue;
+            }
+            self.timestamp = Some(envelope.timestamp);
+            self.outlet.batch.push_back(Item::Message(envelope));
+        }
+        if let Some(fault) = batch.fault {
+            let error = format!("{} envelopes refused, first: {fault}", batch.rejected);
+            self.outlet.batch.push_back(Item::Undecodable { bytes: text, error });
+        }
+        self.outlet.flush().await
+    }
+
+    /// A connection is over. What ends the stream, if that is over too.
+    async fn over(&mut self, id: u64, reason: Reason) -> Result<Option<Reason>, Gone> {
+        if self.connecting.take_if(|(connecting, _)| *connecting == id).is_some() {
+            return self.failed(reason).await;
+        }
+        let Some(at) = self.open.iter().position(|open| open.id == id) else { return Ok(None) };
+        let gone = self.open.remove(at);
+        self.overlap = None;
+        let cause = match &reason {
+            _ if gone.closing => None,
+            Reason::End(end) => Some(GapCause::Ended(end.clone())),
+            Reason::Error(error) => Some(GapCause::Ended(End::Io(error.to_string()))),
+        };
+        if !self.open.is_empty() {
+            // Without a shard the other connection has it all.
+            if let Some(cause) = cause.filter(|_| self.shared) {
+                self.gap(self.last, cause);
+                self.outlet.flush().await?;
+            }
+            return Ok(None);
+        }
+        self.lost = Some(cause.unwrap_or(GapCause::Reconnect));
+        if gone.since.elapsed() >= GOOD || gone.closing {
+            self.waits.reset();
+            if self.connecting.is_none() {
+                self.connect();
+            }
+            return Ok(None);
+        }
+        if self.connecting.is_some() {
+            return Ok(None);
+        }
+        self.failed(reason).await
+    }
+
+    /// A try failed: the next comes after a wait, unless it was the last.
+    async fn failed(&mut self, reason: Reason) -> Result<Option<Reason>, Gone> {
+        if matches!(&reason, Reason::Error(error) if !error.can_retry()) && self.open.is_empty() {
+            return Ok(Some(reason));
+        }
+        let Some(wait) = self.waits.next(chance()) else {
+            if !self.open.is_empty() {
+                // The one that is open goes on; its end will be followed by another try.
+                self.waits.reset();
+                self.connect_at = Some(Instant::now() + self.gateway.settings.backoff.most);
+                return Ok(None);
+            }
+            let retrying = Item::Retrying { error: reason, wait: Duration::ZERO };
+            self.outlet.give(retrying).await?;
+            return Ok(Some(Reason::Error(Error::MaxRetries)));
+        };
+        self.connect_at = Some(Instant::now() + wait);
+        self.outlet.give(Item::Retrying { error: reason, wait }).await?;
+        Ok(None)
+    }
+}
