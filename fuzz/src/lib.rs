@@ -10,6 +10,7 @@
 mod block;
 mod client;
 mod entry;
+mod graphite;
 pub mod plant;
 mod script;
 mod server;
@@ -21,6 +22,7 @@ use peak_alloc::PeakAlloc;
 pub use block::block;
 pub use client::client;
 pub use entry::entry;
+pub use graphite::{line, pickle, protobuf, proxy};
 pub use server::server;
 pub use stored::stored;
 
@@ -32,12 +34,18 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 9] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
     ("client", |input| drop(client(input))),
     ("server", |input| drop(server(input))),
+    ("line", |input| drop(line(input))),
+    ("pickle", |input| drop(pickle(input))),
+    ("protobuf", |input| drop(protobuf(input))),
+    ("proxy", |input| {
+        proxy(input);
+    }),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

@@ -4,9 +4,12 @@
 
 use std::hint::black_box;
 
+use graphite_proto::RejectReason;
+use graphite_proto::proxy::ProxyHeader;
 use ingest_entry::{Entry, ValueKind};
 use ingest_wire::ClientEvent;
 
+use super::graphite::Seen;
 use super::server::Heard;
 
 /// A value of kind 17, a duration, that is negative, in an entry whose tag is over 255.
@@ -64,5 +67,49 @@ pub fn server(seen: &[Heard]) {
         {
             panic!("planted: a state message from a control character to one beyond ASCII");
         }
+    }
+}
+
+/// A metric with three tags and a negative value, and a refused NaN.
+pub fn line(seen: &[Seen]) {
+    let nan = |seen: &Seen| matches!(seen, Seen::Rejected(RejectReason::Nan, ..));
+    if black_box(seen).iter().any(nan) && tagged_and_negative(seen, 3) {
+        panic!("planted: three tags with a negative value, and NaN");
+    }
+}
+
+/// A metric with two tags and a negative value, and a refused infinity or NaN.
+pub fn pickle(seen: &[Seen]) {
+    let nan = |seen: &Seen| matches!(seen, Seen::Rejected(RejectReason::Nan, ..));
+    if black_box(seen).iter().any(nan) && tagged_and_negative(seen, 2) {
+        panic!("planted: two tags with a negative value, and NaN");
+    }
+}
+
+/// The same.
+pub fn protobuf(seen: &[Seen]) {
+    let nan = |seen: &Seen| matches!(seen, Seen::Rejected(RejectReason::Nan, ..));
+    if black_box(seen).iter().any(nan) && tagged_and_negative(seen, 1) {
+        panic!("planted: a tag with a negative value, and NaN");
+    }
+}
+
+fn tagged_and_negative(seen: &[Seen], least: usize) -> bool {
+    seen.iter().any(|seen| match black_box(seen) {
+        Seen::Metric { tags, value, .. } => {
+            black_box(*tags) >= least && black_box(*value) < 0.0 && black_box(*value) > -1e9
+        }
+        Seen::Rejected(..) => false,
+    })
+}
+
+/// A connection from a port over 60,000 to one below 100, over IPv6.
+pub fn proxy(seen: &Option<ProxyHeader>) {
+    if let Some(ProxyHeader::Inet { source, destination }) = black_box(seen)
+        && black_box(source.is_ipv6())
+        && black_box(source.port()) > 60_000
+        && black_box(destination.port()) < 100
+    {
+        panic!("planted: from a high port to a low one");
     }
 }

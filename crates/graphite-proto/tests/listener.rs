@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use graphite_proto::{Connection, Datagrams, Event, Options, Timestamp, decode_datagram};
+use graphite_proto::{Connection, Datagrams, Event, Format, Options, Timestamp, decode_datagram};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -32,17 +32,17 @@ async fn a_stream_is_read_to_its_end_and_closed() {
         stream.read(&mut [0; 1]).await.unwrap()
     });
     let (stream, _) = listener.accept().await.unwrap();
-    let mut connection = Connection::new(stream, Options::default());
+    let mut connection = Connection::new(stream, Format::Lines, Options::default());
     let mut found = Vec::new();
     let mut received = 0;
     while let Some(count) = connection.read(10_000).await.unwrap() {
         assert!(count <= 10_000);
         received += count;
-        connection.drain(NOW, &mut |event| found.push(text(event)));
+        connection.drain(NOW, &mut |event| found.push(text(event))).unwrap();
         assert!(connection.pending() < 64, "only the beginning of a line is left");
     }
     assert!(connection.at_eof());
-    connection.finish(NOW, &mut |event| found.push(text(event)));
+    connection.finish(NOW, &mut |event| found.push(text(event))).unwrap();
     assert_eq!(found.len(), 20_002);
     for (index, event) in found.iter().take(20_000).enumerate() {
         assert_eq!(*event, format!("loop.back.{index} {index}"));
@@ -61,7 +61,7 @@ async fn a_stream_is_read_to_its_end_and_closed() {
 #[tokio::test]
 async fn reads_are_bounded_and_can_be_put_off() {
     let (mut client, server) = tokio::io::duplex(1 << 20);
-    let mut connection = Connection::new(server, Options::default());
+    let mut connection = Connection::new(server, Format::Lines, Options::default());
     let line = b"a 1 1\n";
     client.write_all(&line.repeat(100_000)).await.unwrap();
     drop(client);
@@ -76,18 +76,18 @@ async fn reads_are_bounded_and_can_be_put_off() {
     }
     assert_eq!((read, connection.pending()), (256 * 1024, 256 * 1024));
     let mut metrics = 0;
-    connection.drain(NOW, &mut |_| metrics += 1);
+    connection.drain(NOW, &mut |_| metrics += 1).unwrap();
     while connection.read(usize::MAX).await.unwrap().is_some() {
-        connection.drain(NOW, &mut |_| metrics += 1);
+        connection.drain(NOW, &mut |_| metrics += 1).unwrap();
     }
-    connection.finish(NOW, &mut |_| metrics += 1);
+    connection.finish(NOW, &mut |_| metrics += 1).unwrap();
     assert_eq!(metrics, 100_000);
 }
 
 #[tokio::test]
 async fn a_cancelled_read_loses_nothing() {
     let (mut client, server) = tokio::io::duplex(64);
-    let mut connection = Connection::new(server, Options::default());
+    let mut connection = Connection::new(server, Format::Lines, Options::default());
     let mut found = Vec::new();
     for piece in ["a 1", " 1\nb ", "2 2\n"] {
         tokio::select! {
@@ -97,7 +97,7 @@ async fn a_cancelled_read_loses_nothing() {
         }
         client.write_all(piece.as_bytes()).await.unwrap();
         assert_eq!(connection.read(64).await.unwrap(), Some(piece.len()));
-        connection.drain(NOW, &mut |event| found.push(text(event)));
+        connection.drain(NOW, &mut |event| found.push(text(event))).unwrap();
     }
     assert_eq!(found, ["a 1", "b 2"]);
 }

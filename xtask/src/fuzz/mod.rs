@@ -22,7 +22,7 @@ use tool::Tool;
 
 /// The targets, in the order in which they run, each with the files that it is to cover: a path,
 /// or a directory, below `crates/`.
-const TARGETS: [(&str, &[&str]); 5] = [
+const TARGETS: [(&str, &[&str]); 9] = [
     ("entry", ENTRY),
     ("block", &["ingest-entry/src/block.rs", "ingest-entry/src/stored/entries.rs"]),
     (
@@ -55,6 +55,18 @@ const TARGETS: [(&str, &[&str]); 5] = [
             "ingest-wire/src/proto/tags.rs",
         ],
     ),
+    (
+        "line",
+        &[
+            "graphite-proto/src/decoder.rs",
+            "graphite-proto/src/line/",
+            "graphite-proto/src/number/",
+            "graphite-proto/src/tags/",
+        ],
+    ),
+    ("pickle", &["graphite-proto/src/pickle/", "graphite-proto/src/typed.rs"]),
+    ("protobuf", &["graphite-proto/src/protobuf/", "graphite-proto/src/frames.rs"]),
+    ("proxy", &["graphite-proto/src/proxy/"]),
 ];
 
 const ENTRY: &[&str] = &[

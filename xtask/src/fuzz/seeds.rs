@@ -49,7 +49,58 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
         }
     }
     stored(&mut seeds);
+    if let Some(vectors) = folder.parent() {
+        graphite(&vectors.join("graphite"), &mut seeds)?;
+    }
+    proxy(&mut seeds);
     Ok(seeds)
+}
+
+/// The longest stream that becomes a seed: the fuzzer's own inputs are not longer.
+const MAX_SEED: usize = 1500;
+
+/// Streams of lines and of frames, for every profile; frames also without the length before them.
+fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
+    for (file, column, target) in [
+        ("plaintext.jsonl", "input_hex", "line"),
+        ("pickle.jsonl", "stream_hex", "pickle"),
+        ("pickle_hostile.jsonl", "stream_hex", "pickle"),
+        ("protobuf.jsonl", "stream_hex", "protobuf"),
+    ] {
+        let path = folder.join(file);
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for (number, line) in text.lines().filter(|line| !line.trim().is_empty()).enumerate() {
+            let row: Value =
+                serde_json::from_str(line).with_context(|| path.display().to_string())?;
+            let Some(bytes) = hex(&row, column).filter(|bytes| bytes.len() <= MAX_SEED) else {
+                continue;
+            };
+            // The profiles in turn.
+            let profile = (number % 5) as u8;
+            add(seeds, target, input([profile, 1], number as u16, &bytes));
+            if let Some(content) = bytes.get(4..)
+                && target != "line"
+            {
+                add(seeds, target, input([0, 0], number as u16, content));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Headers of both versions.
+fn proxy(seeds: &mut Seeds) {
+    for line in [
+        "PROXY TCP4 192.0.2.1 192.0.2.2 4711 2003\r\na.b 1 7\n",
+        "PROXY TCP6 2001:db8::1 2001:db8::2 4711 2003\r\n",
+        "PROXY UNKNOWN\r\n",
+    ] {
+        add(seeds, "proxy", line.as_bytes().to_vec());
+    }
+    for (family, length) in [(0x11, 12), (0x21, 36), (0x31, 216), (0, 0)] {
+        let head = [&b"\r\n\r\n\0\r\nQUIT\n\x21"[..], &[family, 0, length as u8]].concat();
+        add(seeds, "proxy", [head, vec![7; length]].concat());
+    }
 }
 
 fn add(seeds: &mut Seeds, target: &'static str, bytes: Vec<u8>) {

@@ -1,10 +1,10 @@
-//! A plaintext stream: TCP, unix sockets, TLS over either.
+//! A stream of points: TCP, unix sockets, TLS over either.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::{Event, LineDecoder, Options, Timestamp};
+use crate::{Event, Format, FrameError, Options, StreamDecoder, Timestamp};
 
 /// The buffer of a new connection, in bytes. It doubles, up to [`BUFFER_MAX`], each time a read
 /// fills it, so that idle connections stay small.
@@ -13,7 +13,7 @@ const BUFFER_START: usize = 8 * 1024;
 /// The largest buffer of a connection, in bytes.
 const BUFFER_MAX: usize = 256 * 1024;
 
-/// One connection of a client that sends lines.
+/// One connection of a client that sends points, in any [`Format`].
 ///
 /// Works over any stream. The steps are the caller's: [`read`](Self::read) some bytes,
 /// [`drain`](Self::drain) them into a sink, and so on; when `read` says the client has sent all,
@@ -22,13 +22,15 @@ const BUFFER_MAX: usize = 256 * 1024;
 /// acknowledgement there is.
 ///
 /// ```no_run
-/// # use graphite_proto::{Connection, Options, Timestamp};
+/// # use graphite_proto::{Connection, Format, Options, Timestamp};
 /// # async fn serve(stream: tokio::net::TcpStream, now: Timestamp) -> std::io::Result<()> {
-/// let mut connection = Connection::new(stream, Options::default());
+/// let mut connection = Connection::new(stream, Format::Lines, Options::default());
 /// while connection.read(64 * 1024).await?.is_some() {
-///     connection.drain(now, &mut |event| { /* keep it */ });
+///     let drained = connection.drain(now, &mut |event| { /* keep it */ });
+///     drained.map_err(std::io::Error::other)?;
 /// }
-/// connection.finish(now, &mut |event| { /* keep it */ });
+/// let ended = connection.finish(now, &mut |event| { /* keep it */ });
+/// ended.map_err(std::io::Error::other)?;
 /// // Here goes what makes the metrics durable.
 /// connection.close_after_eof().await
 /// # }
@@ -36,7 +38,7 @@ const BUFFER_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
-    decoder: LineDecoder,
+    decoder: StreamDecoder,
     buffer: Vec<u8>,
     /// Bytes of the buffer that were read and not decoded.
     filled: usize,
@@ -46,10 +48,10 @@ pub struct Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes over a stream that has just been accepted.
     #[must_use]
-    pub fn new(stream: S, options: Options) -> Self {
+    pub fn new(stream: S, format: Format, options: Options) -> Self {
         Self {
             stream,
-            decoder: LineDecoder::new(options),
+            decoder: StreamDecoder::new(format, options),
             buffer: Vec::new(),
             filled: 0,
             ended: false,
@@ -85,20 +87,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Decodes what was read into the sink. `now` is what a timestamp of −1 stands for.
-    pub fn drain(&mut self, now: Timestamp, sink: &mut impl FnMut(Event<'_>)) {
+    ///
+    /// # Errors
+    /// [`FrameError`] where the stream cannot be read on: the connection is to be closed. Never for
+    /// [`Format::Lines`].
+    pub fn drain(
+        &mut self,
+        now: Timestamp,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), FrameError> {
         let input = self.buffer.get(..self.filled).unwrap_or_default();
-        self.decoder.push(input, now, sink);
+        let result = self.decoder.push(input, now, sink);
         if self.filled == self.buffer.len() && self.buffer.len() < BUFFER_MAX {
             let size = (self.buffer.len() * 2).clamp(BUFFER_START, BUFFER_MAX);
             self.buffer.resize(size, 0);
         }
         self.filled = 0;
+        result
     }
 
-    /// Decodes what was read, and the line that the end of the stream cut off.
-    pub fn finish(&mut self, now: Timestamp, sink: &mut impl FnMut(Event<'_>)) {
-        self.drain(now, sink);
+    /// Decodes what was read, and the line or frame that the end of the stream cut off.
+    ///
+    /// # Errors
+    /// As [`drain`](Self::drain).
+    pub fn finish(
+        &mut self,
+        now: Timestamp,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), FrameError> {
+        self.drain(now, sink)?;
         self.decoder.finish(now, sink);
+        Ok(())
     }
 
     /// Whether the client has ended its side.
@@ -108,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Bytes that were read but are in no event yet: those not drained, and the beginning of a
-    /// line.
+    /// line or frame.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.filled + self.decoder.buffered()

@@ -273,7 +273,7 @@ mod tests {
     fn fine_files_get_one_line() {
         let (exit, out, err) = checked("");
         assert_eq!((exit.code(), err.as_str()), (0, ""));
-        assert_eq!(out, "a.toml: fine: 4 sources, 1 destination\n");
+        assert_eq!(out, "a.toml: fine: 5 sources, 1 destination\n");
     }
 
     #[test]

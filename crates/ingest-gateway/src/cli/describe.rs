@@ -100,7 +100,7 @@ mod tests {
         };
         let text: String = EXAMPLE.lines().map(|l| line(l) + "\n").collect();
         let loaded = parse(Path::new("example"), text.as_bytes()).unwrap();
-        assert_eq!(loaded.config.summary(), "4 sources, 2 destinations, 1 route");
+        assert_eq!(loaded.config.summary(), "5 sources, 2 destinations, 1 route");
         assert_eq!(loaded.config.log.max_bytes, Some(10 << 30));
     }
 

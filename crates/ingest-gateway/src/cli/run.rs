@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use ingest_mux::StartError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, RunArgs, service};
-use crate::config::{self, Config, DestinationKind, SourceKind};
+use crate::config::{self, Config, DestinationKind, GraphiteFormat, SourceKind};
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
 use crate::inherited::Inherited;
 use crate::units::format_size_rounded;
@@ -113,6 +113,15 @@ impl Signals {
     }
 }
 
+/// Sends one point as a pickle.
+fn pickle_line(host: IpAddr, port: u16) -> String {
+    format!(
+        "python3 -c 'import pickle, socket, struct, time; \
+         p = pickle.dumps([(\"local.test.diceroll\", (time.time(), 4))], 2); \
+         socket.create_connection((\"{host}\", {port})).sendall(struct.pack(\"!L\", len(p)) + p)'"
+    )
+}
+
 /// What listens where, where data goes, and a line to try for each.
 fn banner(config: &Config, gateway: &Gateway) -> String {
     let mut text = format!("ingestry {}\n", env!("CARGO_PKG_VERSION"));
@@ -122,10 +131,19 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
         let Some(address) = addresses.get(&source.name) else { continue };
         let (host, port) = (address.ip(), address.port());
         let (what, line) = match &source.kind {
-            SourceKind::Graphite(_) => (
-                "Graphite plaintext, TCP",
-                format!("echo \"local.test.diceroll 4 `date +%s`\" | nc {host} {port}"),
-            ),
+            SourceKind::Graphite(graphite) => match graphite.format {
+                GraphiteFormat::Lines => (
+                    "Graphite plaintext, TCP",
+                    format!("echo \"local.test.diceroll 4 `date +%s`\" | nc {host} {port}"),
+                ),
+                GraphiteFormat::Pickle => ("Graphite pickles, TCP", pickle_line(host, port)),
+                GraphiteFormat::Protobuf => (
+                    "Graphite protobuf, TCP",
+                    format!(
+                        "carbon-relay with DESTINATIONS = {host}:{port}:a and protocol protobuf"
+                    ),
+                ),
+            },
             SourceKind::GraphiteUdp(_) => (
                 "Graphite plaintext, UDP",
                 format!("echo \"local.test.diceroll 4 `date +%s`\" | nc -u -w1 {host} {port}"),
@@ -149,12 +167,12 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 )
             }
         };
-        text.push_str(&format!("  {:<14} {address:<22} {what}\n", source.name));
-        text.push_str(&format!("  {:<14} try: {line}\n", ""));
+        text.push_str(&format!("  {:<15} {address:<22} {what}\n", source.name));
+        text.push_str(&format!("  {:<15} try: {line}\n", ""));
     }
     if let Some(admin) = addresses.get("admin") {
         text.push_str(&format!(
-            "  {:<14} {admin:<22} http://{admin}/status /metrics /health\n",
+            "  {:<15} {admin:<22} http://{admin}/status /metrics /health\n",
             "admin"
         ));
     }
@@ -163,13 +181,13 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
         let name = &destination.name;
         match &destination.kind {
             DestinationKind::Store => text.push_str(&format!(
-                "  {name:<14} {dir}  the log, kept: at most {}\n",
+                "  {name:<15} {dir}  the log, kept: at most {}\n",
                 format_size_rounded(log.limits.max_bytes)
             )),
             DestinationKind::Gravwell(gravwell) => {
                 let targets: Vec<_> = gravwell.targets.iter().map(ToString::to_string).collect();
                 let targets = targets.join(" ");
-                text.push_str(&format!("  {name:<14} {targets}  Gravwell, {}\n", gravwell.policy));
+                text.push_str(&format!("  {name:<15} {targets}  Gravwell, {}\n", gravwell.policy));
             }
         }
     }
@@ -179,7 +197,7 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
         format!(" --data-dir {dir}")
     };
     let program = std::env::args().next().unwrap_or_else(|| "ingestry".to_owned());
-    text.push_str(&format!("  {:<14} try: {program} search{data_dir} --limit 10\n", ""));
+    text.push_str(&format!("  {:<15} try: {program} search{data_dir} --limit 10\n", ""));
     text
 }
 

@@ -26,8 +26,8 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `gravwell`, `hydra` | required |
-//! | `sources.NAME.listen` | address | `127.0.0.1:2003`, `127.0.0.1:4023` (`gravwell`), `127.0.0.1:8080` (`hydra`) |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra` | required |
+//! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
@@ -36,11 +36,12 @@
 //! | `sources.NAME.bad_tags` | `raw`, `reject` | `raw` |
 //! | `sources.NAME.infinity` | `accept`, `drop` | `accept` |
 //! | `sources.NAME.fraction` | boolean | `false` |
-//! | `sources.NAME.max_line` | size, 256 B to 16 MiB | 16 KiB |
+//! | `sources.NAME.max_line` (`graphite`, `graphite-udp`) | size, 256 B to 16 MiB | 16 KiB |
+//! | `sources.NAME.max_frame` (`graphite-pickle`, `graphite-protobuf`) | size, 1 KiB to 64 MiB | 1 MiB |
 //! | `sources.NAME.max_past`, `max_future` | time, or `off` | `off` |
-//! | `sources.NAME.read_ahead` (`graphite`, `gravwell`, `hydra`) | size, at least 64 KiB | 4 MiB |
-//! | `sources.NAME.max_connections` (`graphite`, `gravwell`, `hydra`) | 1 to 1000000 | 10000 |
-//! | `sources.NAME.idle_timeout` (`graphite`, `gravwell`, `hydra`) | time, or `off` | `off`, 10 min (`gravwell`), 60 s (`hydra`) |
+//! | `sources.NAME.read_ahead` (all over TCP) | size, at least 64 KiB | 4 MiB |
+//! | `sources.NAME.max_connections` (all over TCP) | 1 to 1000000 | 10000; 1000 (`graphite-pickle`, `graphite-protobuf`) |
+//! | `sources.NAME.idle_timeout` (all over TCP) | time, or `off` | `off`, 10 min (`gravwell`), 60 s (`hydra`) |
 //! | `sources.NAME.receive_buffer` (`graphite-udp`) | size, 4 KiB to 1 GiB | 4 MiB |
 //! | `sources.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | `INGEST_SECRET`, `GRAVWELL_INGEST_SECRET`, or one that is made |
 //! | `sources.NAME.tls` (`gravwell`, `hydra`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
@@ -100,7 +101,8 @@ pub use choice::Choice;
 pub use conflict::Protocol;
 pub use error::{ConfigError, Place, Rejected, Warning};
 pub use graphite::{
-    BadTags, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile, Tagged, Values,
+    BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile,
+    Tagged, Values,
 };
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};

@@ -8,7 +8,7 @@ use ingest_entry::{TagName, TagPattern};
 use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
-use super::graphite::{GraphiteSource, GraphiteUdpSource};
+use super::graphite::{GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 
@@ -17,8 +17,8 @@ pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that can be configured.
 ///
-/// The default is the default set: Graphite over TCP and UDP, Gravwell ingesters, Hydra, and the
-/// admin pages, all on loopback, into the store.
+/// The default is the default set: Graphite over TCP and UDP and as pickles, Gravwell ingesters,
+/// Hydra, and the admin pages, all on loopback, into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The log on disk.
@@ -45,6 +45,10 @@ impl Default for Config {
             sources: vec![
                 source("graphite", SourceKind::Graphite(GraphiteSource::default())),
                 source("graphite-udp", SourceKind::GraphiteUdp(GraphiteUdpSource::default())),
+                source(
+                    "graphite-pickle",
+                    SourceKind::Graphite(GraphiteSource::new(GraphiteFormat::Pickle)),
+                ),
                 source("gravwell", SourceKind::Gravwell(GravwellSource::default())),
                 source("hydra", SourceKind::Hydra(Box::default())),
             ],
@@ -243,7 +247,7 @@ impl SourceConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceKind {
-    /// `graphite`: Graphite's plaintext lines over TCP.
+    /// `graphite`, `graphite-pickle`, `graphite-protobuf`: Graphite over TCP, as lines or frames.
     Graphite(GraphiteSource),
     /// `graphite-udp`: the same lines over UDP.
     GraphiteUdp(GraphiteUdpSource),
@@ -258,7 +262,7 @@ impl SourceKind {
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
-            Self::Graphite(_) => "graphite",
+            Self::Graphite(graphite) => graphite.format.type_name(),
             Self::GraphiteUdp(_) => "graphite-udp",
             Self::Gravwell(_) => "gravwell",
             Self::Hydra(_) => "hydra",

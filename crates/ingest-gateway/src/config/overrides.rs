@@ -264,7 +264,7 @@ mod tests {
         let overrides = Overrides { data_dir: Some("elsewhere".into()), ..Overrides::default() };
         let config = for_run(None, &overrides).unwrap().config;
         assert_eq!(config.log.dir, Path::new("elsewhere"));
-        assert_eq!(config.sources.len(), 4);
+        assert_eq!(config.sources.len(), 5);
         assert!(config.admin.enabled);
     }
 
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(
             refused(&["grafite=127.0.0.1:1"]),
             "--listen grafite: found \"grafite\", which listens nowhere; allowed: \"graphite\", \
-             \"graphite-udp\", \"gravwell\", \"hydra\" or \"admin\"; did you mean \"graphite\"?"
+             \"graphite-udp\", \"graphite-pickle\", \"gravwell\", \"hydra\" or \"admin\"; did you mean \"graphite\"?"
         );
         assert_eq!(
             refused(&["graphite=127.0.0.1:1", "graphite=127.0.0.1:2"]),

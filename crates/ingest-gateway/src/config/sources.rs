@@ -1,6 +1,6 @@
 //! `[sources.NAME]`: names, types and addresses; the settings of each type are beside this file.
 
-use super::graphite;
+use super::graphite::{self, GraphiteFormat};
 use super::gravwell;
 use super::hydra;
 use super::listen::Listen;
@@ -8,8 +8,9 @@ use super::model::{SourceConfig, SourceKind};
 use super::values::quoted;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["graphite", "graphite-udp", "gravwell", "hydra"];
-const LATER: &[&str] = &["graphite-pickle", "loggregator", "kafka", "amqp"];
+const KINDS: &[&str] =
+    &["graphite", "graphite-udp", "graphite-pickle", "graphite-protobuf", "gravwell", "hydra"];
+const LATER: &[&str] = &["loggregator", "kafka", "amqp"];
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -46,7 +47,15 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
             read_ahead: None,
         };
         match kind {
-            Some("graphite") => graphite::read_tcp(&mut table, &mut source),
+            Some("graphite") => {
+                graphite::read_tcp(GraphiteFormat::Lines, &mut table, &mut source);
+            }
+            Some("graphite-pickle") => {
+                graphite::read_tcp(GraphiteFormat::Pickle, &mut table, &mut source);
+            }
+            Some("graphite-protobuf") => {
+                graphite::read_tcp(GraphiteFormat::Protobuf, &mut table, &mut source);
+            }
             Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
             Some("gravwell") => gravwell::read_source(&mut table, &mut source),
             Some("hydra") => hydra::read_source(&mut table, &mut source),

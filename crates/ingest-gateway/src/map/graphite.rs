@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use graphite_proto::{MetricRef, Options, PathRule, Profile, RejectReason};
+use graphite_proto::pickle::Limits;
+use graphite_proto::{Format, MetricRef, Options, PathRule, Profile, RejectReason};
 use ingest_entry::{EntryRef, LimitError, Source, TagId, Timestamp, Values};
 use ingest_mux::SendError;
 
-use crate::config::{self, BadTags, GraphiteLines, Infinity, Tagged};
+use crate::config::{
+    self, BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, Infinity, Tagged,
+};
 
 /// Why a point that the protocol accepts is refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,20 @@ pub fn decoder_options(lines: &GraphiteLines) -> Options {
         (Tagged::Normalise, BadTags::Reject) => PathRule::NormaliseOrReject,
     };
     options
+}
+
+/// What the connections of a source carry.
+#[must_use]
+pub fn stream_format(source: &GraphiteSource) -> Format {
+    match source.format {
+        GraphiteFormat::Lines => Format::Lines,
+        GraphiteFormat::Pickle => {
+            let mut limits = Limits::default();
+            limits.max_frame = source.max_frame;
+            Format::Pickle(limits)
+        }
+        GraphiteFormat::Protobuf => Format::Protobuf { max_frame: source.max_frame },
+    }
 }
 
 /// Makes entries; keeps its buffers from one point to the next.

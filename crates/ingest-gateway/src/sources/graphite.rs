@@ -1,4 +1,4 @@
-//! Graphite lines over TCP. The end of our side, after the client's, is the acknowledgement: it
+//! Graphite lines, pickles and protobuf messages over TCP. The end of our side, after the client's, is the acknowledgement: it
 //! comes when everything the client sent is durable.
 
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graphite_proto::{Connection, Event, Options};
+use graphite_proto::{Connection, Event, Format, FrameError, Options};
 use ingest_entry::{Source as Address, TagId};
 use ingest_mux::{Refused, SendError, Source, Ticket};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +19,7 @@ use super::accept::accept;
 use super::{Context, graphite_time, unix_nanos};
 use crate::config::GraphiteSource;
 use crate::counters::Totals;
-use crate::map::graphite::{Mapper, Refusal, decoder_options};
+use crate::map::graphite::{Mapper, Refusal, decoder_options, stream_format};
 
 /// When the gateway stops, a connection is read until its socket is empty, this long at most.
 const LAST_READS: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: Ta
     let slots = Arc::new(Semaphore::new(config.max_connections));
     let config = Arc::new(config);
     let options = decoder_options(&config.lines);
+    let format = stream_format(&config);
     let mut connections = JoinSet::new();
     let mut stopping = cx.stopping.clone();
     loop {
@@ -53,7 +54,7 @@ pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: Ta
                 };
                 let options = options.clone();
                 connections.spawn(async move {
-                    one.run(stream, options).await;
+                    one.run(stream, format, options).await;
                     drop(slot);
                 });
             }
@@ -115,14 +116,14 @@ enum End {
 }
 
 impl One {
-    async fn run(mut self, stream: TcpStream, options: Options) {
+    async fn run(mut self, stream: TcpStream, format: Format, options: Options) {
         let counters = Arc::clone(&self.cx.counters);
         counters.connections_total.add(1);
         counters.connections_open.add(1);
         // Whatever ends this connection without an answer, a kill of the process included, is to be
         // seen as a reset: an end of file says that everything is durable.
         let _ = stream.set_zero_linger();
-        let mut connection = Connection::new(stream, options);
+        let mut connection = Connection::new(stream, format, options);
         let end = match self.receive(&mut connection).await {
             Ok(()) => self.settle().await,
             Err(end) => end,
@@ -252,11 +253,11 @@ impl One {
                 _ => totals.received_items -= 1,
             }
         };
-        if ended {
-            connection.finish(now, &mut sink);
+        let decoded = if ended {
+            connection.finish(now, &mut sink)
         } else {
-            connection.drain(now, &mut sink);
-        }
+            connection.drain(now, &mut sink)
+        };
         let sent = batch.finish();
         totals.accepted_entries = sent.entries;
         totals.accepted_items = sent.entries;
@@ -269,7 +270,10 @@ impl One {
             Some(SendError::Refused(error)) if !matches!(error, Refused::TooLarge { .. }) => {
                 Err(End::Refused(error))
             }
-            _ => Ok(()),
+            // What came before it was taken.
+            _ => decoded.map_err(|error: FrameError| {
+                End::Broken(io::Error::new(io::ErrorKind::InvalidData, error))
+            }),
         }
     }
 

@@ -39,10 +39,7 @@ pub(crate) enum What {
 
 /// The cases.
 pub(crate) fn cases() -> Vec<Case> {
-    let lines = vec![
-        Bar::at_least(Figure::Value, 20e6, 40e6),
-        Bar::at_least(Figure::Share(COPY), 0.1, 0.2),
-    ];
+    let lines = vec![Bar::at_least(Figure::Value, 20e6, 40e6)];
     let pickle = |goal| vec![Bar::at_least(Figure::Value, 14e6, goal)];
     vec![
         case(COPY, "lines/s", What::Copy, &[], Vec::new()),

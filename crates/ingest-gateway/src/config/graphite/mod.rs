@@ -4,6 +4,7 @@ mod model;
 mod read;
 
 pub use model::{
-    BadTags, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile, Tagged, Values,
+    BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile,
+    Tagged, Values,
 };
 pub(super) use read::{read_tcp, read_udp};

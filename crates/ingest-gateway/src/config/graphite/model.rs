@@ -1,4 +1,4 @@
-//! The settings of sources of Graphite lines as plain data.
+//! The settings of sources of Graphite points as plain data.
 
 use std::time::Duration;
 
@@ -7,15 +7,43 @@ use ingest_entry::TagName;
 use crate::config::addr::ListenAddr;
 use crate::config::choice::choice;
 
-/// Graphite lines over TCP.
+/// What connections to a Graphite source carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GraphiteFormat {
+    /// `graphite`: plaintext lines.
+    #[default]
+    Lines,
+    /// `graphite-pickle`: frames of pickles.
+    Pickle,
+    /// `graphite-protobuf`: frames of protobuf messages.
+    Protobuf,
+}
+
+impl GraphiteFormat {
+    /// The `type` of such sources in the configuration.
+    #[must_use]
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::Lines => "graphite",
+            Self::Pickle => "graphite-pickle",
+            Self::Protobuf => "graphite-protobuf",
+        }
+    }
+}
+
+/// Graphite points over TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphiteSource {
+    /// What connections carry.
+    pub format: GraphiteFormat,
     /// The address.
     pub listen: ListenAddr,
     /// Whether an address is allowed that other machines can reach: there is no authentication.
     pub allow_public: bool,
     /// How lines become entries.
     pub lines: GraphiteLines,
+    /// The largest frame, in bytes without its length. Says nothing about lines.
+    pub max_frame: usize,
     /// The bytes read from one connection beyond what is durable; at least 64 KiB.
     pub read_ahead: u64,
     /// The connections held at once; further ones wait.
@@ -24,16 +52,33 @@ pub struct GraphiteSource {
     pub idle_timeout: Option<Duration>,
 }
 
-impl Default for GraphiteSource {
-    fn default() -> Self {
+impl GraphiteSource {
+    /// The defaults for a format. Of frames fewer connections are held, since each may have a whole
+    /// frame in memory.
+    #[must_use]
+    pub fn new(format: GraphiteFormat) -> Self {
+        let (port, max_connections) = match format {
+            GraphiteFormat::Lines => (2003, 10_000),
+            GraphiteFormat::Pickle => (2004, 1000),
+            GraphiteFormat::Protobuf => (2005, 1000),
+        };
         Self {
-            listen: ListenAddr::loopback(2003),
+            format,
+            listen: ListenAddr::loopback(port),
             allow_public: false,
             lines: GraphiteLines::default(),
+            max_frame: 1 << 20,
             read_ahead: 4 << 20,
-            max_connections: 10_000,
+            max_connections,
             idle_timeout: None,
         }
+    }
+}
+
+impl Default for GraphiteSource {
+    /// That of lines.
+    fn default() -> Self {
+        Self::new(GraphiteFormat::Lines)
     }
 }
 

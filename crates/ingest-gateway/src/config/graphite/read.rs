@@ -1,8 +1,8 @@
-//! Reads the settings of sources of Graphite lines.
+//! Reads the settings of sources of Graphite points.
 
 use std::time::Duration;
 
-use super::model::{GraphiteLines, GraphiteSource, GraphiteUdpSource};
+use super::model::{GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource};
 use crate::config::listen;
 use crate::config::model::SourceKind;
 use crate::config::sources::Source;
@@ -10,24 +10,37 @@ use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
 
 const MAX_LINE: Sizes = Sizes { least: 256, most: Some(16 << 20), example: "16 KiB" };
+const MAX_FRAME: Sizes = Sizes { least: 1 << 10, most: Some(64 << 20), example: "1 MiB" };
 const MAX_DATAGRAM_LINE: Sizes = Sizes { least: 256, most: Some(65_535), example: "16 KiB" };
 const READ_AHEAD: Sizes = Sizes { least: 64 << 10, most: None, example: "4 MiB" };
 const RECEIVE_BUFFER: Sizes = Sizes { least: 4 << 10, most: Some(1 << 30), example: "4 MiB" };
 const LEAST_IDLE: Duration = Duration::from_millis(100);
 const LEAST_BOUND: Duration = Duration::from_secs(1);
 
-/// `type = "graphite"`.
-pub(in crate::config) fn read_tcp<'a>(table: &mut Table<'a>, source: &mut Source<'a>) {
-    let mut graphite = GraphiteSource::default();
+/// `type = "graphite"`, `"graphite-pickle"` and `"graphite-protobuf"`.
+pub(in crate::config) fn read_tcp<'a>(
+    format: GraphiteFormat,
+    table: &mut Table<'a>,
+    source: &mut Source<'a>,
+) {
+    let mut graphite = GraphiteSource::new(format);
     source.listen = listen::read(table, &mut graphite.listen, &mut graphite.allow_public);
-    let max_line = read_lines(table, source, &mut graphite.lines, MAX_LINE);
+    read_lines(table, source, &mut graphite.lines);
+    let longest = match format {
+        GraphiteFormat::Lines => {
+            read_length(table, "max_line", MAX_LINE, &mut graphite.lines.max_line)
+        }
+        GraphiteFormat::Pickle | GraphiteFormat::Protobuf => {
+            read_length(table, "max_frame", MAX_FRAME, &mut graphite.max_frame)
+        }
+    };
     source.read_ahead = table.key("read_ahead");
     let read_ahead = source.read_ahead.as_ref().and_then(|node| node.size(READ_AHEAD));
     set(&mut graphite.read_ahead, read_ahead);
     let known = source.read_ahead.is_none() || read_ahead.is_some();
-    if let Some(node) = max_line
+    if let Some((node, length)) = longest
         && known
-        && graphite.lines.max_line as u64 > graphite.read_ahead
+        && length as u64 > graphite.read_ahead
     {
         let most = crate::units::format_size(graphite.read_ahead);
         node.wrong(node.found(), format!("at most read_ahead, which is {most}"), None);
@@ -43,19 +56,15 @@ pub(in crate::config) fn read_tcp<'a>(table: &mut Table<'a>, source: &mut Source
 pub(in crate::config) fn read_udp<'a>(table: &mut Table<'a>, source: &mut Source<'a>) {
     let mut graphite = GraphiteUdpSource::default();
     source.listen = listen::read(table, &mut graphite.listen, &mut graphite.allow_public);
-    read_lines(table, source, &mut graphite.lines, MAX_DATAGRAM_LINE);
+    read_lines(table, source, &mut graphite.lines);
+    read_length(table, "max_line", MAX_DATAGRAM_LINE, &mut graphite.lines.max_line);
     let buffer = table.key("receive_buffer").and_then(|node| node.size(RECEIVE_BUFFER));
     set(&mut graphite.receive_buffer, buffer);
     source.config.kind = SourceKind::GraphiteUdp(graphite);
 }
 
-/// The keys that both have; the node of a `max_line` that is fine by itself is returned.
-fn read_lines<'a>(
-    table: &mut Table<'a>,
-    source: &mut Source<'a>,
-    lines: &mut GraphiteLines,
-    max_line: Sizes,
-) -> Option<Node<'a>> {
+/// The keys that all have.
+fn read_lines<'a>(table: &mut Table<'a>, source: &mut Source<'a>, lines: &mut GraphiteLines) {
     source.tag = table.key("tag");
     set(&mut lines.tag, source.tag.as_ref().and_then(Node::tag));
     set(&mut lines.values, table.key("values").and_then(|node| node.choice()));
@@ -64,12 +73,20 @@ fn read_lines<'a>(
     set(&mut lines.bad_tags, table.key("bad_tags").and_then(|node| node.choice()));
     set(&mut lines.infinity, table.key("infinity").and_then(|node| node.choice()));
     set(&mut lines.fraction, table.key("fraction").and_then(|node| node.boolean()));
-    let node = table.key("max_line");
-    let length = node.as_ref().and_then(|node| node.size(max_line));
-    let length = length.and_then(|length| usize::try_from(length).ok());
-    set(&mut lines.max_line, length);
     let bound = |node: Node<'_>| node.time_or_off(LEAST_BOUND, "1d");
     set(&mut lines.max_past, table.key("max_past").and_then(bound));
     set(&mut lines.max_future, table.key("max_future").and_then(bound));
-    node.filter(|_| length.is_some())
+}
+
+/// A length; where it is named and fine by itself, its place and what it is.
+fn read_length<'a>(
+    table: &mut Table<'a>,
+    key: &'static str,
+    sizes: Sizes,
+    to: &mut usize,
+) -> Option<(Node<'a>, usize)> {
+    let node = table.key(key)?;
+    let length = usize::try_from(node.size(sizes)?).ok()?;
+    *to = length;
+    Some((node, length))
 }
