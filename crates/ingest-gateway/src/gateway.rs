@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
-    ListenAddr, Route, SecretError, SourceConfig, SourceKind, TlsFileError,
+    ListenAddr, LoggregatorSource, Route, SecretError, SourceConfig, SourceKind, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
@@ -29,7 +29,8 @@ use crate::log_options::log_options;
 use crate::map::graphite::reasons;
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::gravwell::Gravwell;
-use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell};
+use crate::sources::loggregator::Loggregator;
+use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell, loggregator};
 use crate::{destinations, sidecars};
 
 /// Why a gateway could not be started.
@@ -209,12 +210,13 @@ impl Gateway {
             let bound = listener.local_addr();
             let reasons = match &source.kind {
                 SourceKind::Gravwell(_) => gravwell::reasons(),
+                SourceKind::Loggregator(_) => loggregator::reasons(),
                 _ => reasons(),
             };
             let own = SourceCounters::new(
                 &source.name,
                 source.kind.type_name(),
-                bound.to_string(),
+                bound.map(|bound| bound.to_string()).unwrap_or_default(),
                 reasons,
             );
             let cx = Context {
@@ -229,7 +231,7 @@ impl Gateway {
             };
             cx.counters.follow(cx.source.clone());
             counters.push(Arc::clone(&cx.counters));
-            addresses.insert(source.name.clone(), bound);
+            addresses.extend(bound.map(|bound| (source.name.clone(), bound)));
             let service = match (&source.kind, listener) {
                 (SourceKind::Graphite(config), Listener::Tcp(listener, _)) => {
                     let tag = muxer.tag(&config.lines.tag).map_err(named)?;
@@ -243,6 +245,10 @@ impl Gateway {
                     let set_up = gravwell_source(&source.name, config, &muxer, &dir)?;
                     secrets.insert(source.name.clone(), set_up.1);
                     Service::Gravwell(listener, Box::new(set_up.0))
+                }
+                (SourceKind::Loggregator(config), Listener::None) => {
+                    let set_up = loggregator_source(&source.name, config, &muxer)?;
+                    Service::Loggregator(Box::new(set_up))
                 }
                 // `Listener::bind` makes what the kind needs.
                 _ => continue,
@@ -266,6 +272,9 @@ impl Gateway {
                 }
                 Service::Gravwell(listener, gravwell) => {
                     sources.spawn(gravwell::serve(listener, *gravwell, cx));
+                }
+                Service::Loggregator(loggregator) => {
+                    sources.spawn(loggregator::serve(*loggregator, cx));
                 }
             }
         }
@@ -380,6 +389,27 @@ enum Service {
     Graphite(TcpListener, GraphiteSource, TagId),
     GraphiteUdp(UdpSocket, GraphiteUdpSource, TagId),
     Gravwell(TcpListener, Box<Gravwell>),
+    Loggregator(Box<Loggregator>),
+}
+
+/// A source of Loggregator messages.
+fn loggregator_source(
+    name: &str,
+    config: &LoggregatorSource,
+    muxer: &Muxer,
+) -> Result<Loggregator, GatewayError> {
+    let defined = |error| GatewayError::Define { name: name.to_owned(), error };
+    let mut tags = Vec::new();
+    for (kind, tag) in &config.tags {
+        tags.push((*kind, muxer.tag(tag).map_err(defined)?));
+    }
+    let tls = |error| GatewayError::Tls { name: name.to_owned(), error };
+    Ok(Loggregator {
+        tls: config.tls.load_for_loggregator().map_err(tls)?,
+        tag: muxer.tag(&config.tag).map_err(defined)?,
+        tags,
+        config: config.clone(),
+    })
 }
 
 /// A source for Gravwell ingesters, and where its secret is.
@@ -412,11 +442,14 @@ fn gravwell_source(
 enum Listener {
     Tcp(TcpListener, SocketAddr),
     Udp(UdpSocket, SocketAddr),
+    /// Of a source that connects.
+    None,
 }
 
 impl Listener {
     async fn bind(source: &SourceConfig, inherited: &mut Inherited) -> Result<Self, GatewayError> {
-        let (name, listen) = (&source.name, source.listen());
+        let name = &source.name;
+        let Some(listen) = source.listen() else { return Ok(Self::None) };
         match &source.kind {
             SourceKind::Graphite(_) => {
                 let (listener, bound) = bind_tcp(name, listen, inherited).await?;
@@ -428,6 +461,7 @@ impl Listener {
                 let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 Ok(Self::Tcp(listener, bound))
             }
+            SourceKind::Loggregator(_) => Ok(Self::None),
             SourceKind::GraphiteUdp(config) => {
                 let failed = |error| bind_error(name, listen, error);
                 let socket = match inherited.take_udp(name, &listen.to_string()) {
@@ -443,9 +477,10 @@ impl Listener {
         }
     }
 
-    const fn local_addr(&self) -> SocketAddr {
+    const fn local_addr(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(_, bound) | Self::Udp(_, bound) => *bound,
+            Self::Tcp(_, bound) | Self::Udp(_, bound) => Some(*bound),
+            Self::None => None,
         }
     }
 }

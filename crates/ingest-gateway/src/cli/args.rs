@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use ingest_entry::TagPattern;
 
 use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
+use super::loggregator::LoggregatorArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -45,6 +46,8 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them into a directory
     Man(ManArgs),
+    /// Read logs and metrics from Cloud Foundry's Loggregator, and print them
+    Loggregator(LoggregatorArgs),
 }
 
 /// Arguments of `run`.

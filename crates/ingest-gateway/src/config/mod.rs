@@ -26,7 +26,7 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `gravwell` | required |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `gravwell`, `loggregator` | required |
 //! | `sources.NAME.listen` | address | `127.0.0.1:2003`, `127.0.0.1:4023` (`gravwell`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
@@ -46,6 +46,14 @@
 //! | `sources.NAME.tls` (`gravwell`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
 //! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
 //! | `sources.NAME.max_tags` (`gravwell`) | 1 to 65000 for one connection | 4096 |
+//! | `sources.NAME.endpoint` (`loggregator`, as all down to `tags`) | `https://HOST` (`gateway`), `wss://HOST:PORT` | required |
+//! | `sources.NAME.read` | `gateway`, `firehose`, `stream`, `tail` | `gateway` |
+//! | `sources.NAME.token` | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
+//! | `sources.NAME.apps` | GUIDs, 1 to 1000 | all; required for `stream` and `tail` |
+//! | `sources.NAME.group` | text: the subscription, or the shard | `ingestry` (`firehose`), none |
+//! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
+//! | `sources.NAME.tag` | tag name | `loggregator` |
+//! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
 //! | `destinations.NAME.type` | `store`, `gravwell` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
@@ -72,6 +80,7 @@ mod gravwell;
 mod listen;
 mod load;
 mod log;
+mod loggregator;
 mod merge;
 mod model;
 mod overrides;
@@ -93,6 +102,7 @@ pub use graphite::{
 };
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use load::{Loaded, load, parse};
+pub use loggregator::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,

@@ -10,6 +10,7 @@ use super::choice::choice;
 use super::conflict::Protocol;
 use super::graphite::{GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
+use super::loggregator::LoggregatorSource;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
@@ -194,13 +195,14 @@ pub struct SourceConfig {
 }
 
 impl SourceConfig {
-    /// The address it listens on.
+    /// The address it listens on; `None` if it connects instead.
     #[must_use]
-    pub const fn listen(&self) -> &ListenAddr {
+    pub const fn listen(&self) -> Option<&ListenAddr> {
         match &self.kind {
-            SourceKind::Graphite(graphite) => &graphite.listen,
-            SourceKind::GraphiteUdp(graphite) => &graphite.listen,
-            SourceKind::Gravwell(gravwell) => &gravwell.listen,
+            SourceKind::Graphite(graphite) => Some(&graphite.listen),
+            SourceKind::GraphiteUdp(graphite) => Some(&graphite.listen),
+            SourceKind::Gravwell(gravwell) => Some(&gravwell.listen),
+            SourceKind::Loggregator(_) => None,
         }
     }
 
@@ -208,7 +210,9 @@ impl SourceConfig {
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         match &self.kind {
-            SourceKind::Graphite(_) | SourceKind::Gravwell(_) => Protocol::Tcp,
+            SourceKind::Graphite(_) | SourceKind::Gravwell(_) | SourceKind::Loggregator(_) => {
+                Protocol::Tcp
+            }
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
@@ -220,15 +224,17 @@ impl SourceConfig {
             SourceKind::Graphite(graphite) => Some(&graphite.lines.tag),
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.lines.tag),
             SourceKind::Gravwell(_) => None,
+            SourceKind::Loggregator(loggregator) => Some(&loggregator.tag),
         }
     }
 
-    /// Its address and whether that may be public, to be changed.
-    pub(crate) const fn binding_mut(&mut self) -> (&mut ListenAddr, &mut bool) {
+    /// Its address and whether that may be public, to be changed; `None` if it listens nowhere.
+    pub(crate) const fn binding_mut(&mut self) -> Option<(&mut ListenAddr, &mut bool)> {
         match &mut self.kind {
-            SourceKind::Graphite(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
-            SourceKind::GraphiteUdp(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
-            SourceKind::Gravwell(gravwell) => (&mut gravwell.listen, &mut gravwell.allow_public),
+            SourceKind::Graphite(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::GraphiteUdp(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::Gravwell(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::Loggregator(_) => None,
         }
     }
 }
@@ -243,6 +249,8 @@ pub enum SourceKind {
     GraphiteUdp(GraphiteUdpSource),
     /// `gravwell`: Gravwell ingesters.
     Gravwell(GravwellSource),
+    /// `loggregator`: Cloud Foundry's logs and metrics.
+    Loggregator(Box<LoggregatorSource>),
 }
 
 impl SourceKind {
@@ -253,6 +261,7 @@ impl SourceKind {
             Self::Graphite(_) => "graphite",
             Self::GraphiteUdp(_) => "graphite-udp",
             Self::Gravwell(_) => "gravwell",
+            Self::Loggregator(_) => "loggregator",
         }
     }
 }

@@ -3,12 +3,13 @@
 use super::graphite;
 use super::gravwell;
 use super::listen::Listen;
+use super::loggregator;
 use super::model::{SourceConfig, SourceKind};
 use super::values::quoted;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["graphite", "graphite-udp", "gravwell"];
-const LATER: &[&str] = &["graphite-pickle", "hydra", "loggregator", "kafka", "amqp"];
+const KINDS: &[&str] = &["graphite", "graphite-udp", "gravwell", "loggregator"];
+const LATER: &[&str] = &["graphite-pickle", "hydra", "kafka", "amqp"];
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -48,6 +49,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
             Some("graphite") => graphite::read_tcp(&mut table, &mut source),
             Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
             Some("gravwell") => gravwell::read_source(&mut table, &mut source),
+            Some("loggregator") => loggregator::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
             _ => continue,
         }

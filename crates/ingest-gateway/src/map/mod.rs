@@ -1,3 +1,4 @@
 //! From a protocol's message to an entry: one file for each protocol.
 
 pub mod graphite;
+pub mod loggregator;

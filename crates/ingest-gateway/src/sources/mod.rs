@@ -5,6 +5,7 @@ pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
 mod kernel_drops;
+pub(crate) mod loggregator;
 mod reject_log;
 
 use std::sync::Arc;
