@@ -99,7 +99,8 @@ xflags::xflags! {
         /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
         cmd bench {
             /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
-            /// mux (8 GB in TMPDIR), attack (a server under attack), or all (default all).
+            /// mux (8 GB in TMPDIR), attack (a server under attack), loggregator, or all (default
+            /// all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String

@@ -13,6 +13,8 @@ mod case;
 mod gateway;
 mod launch;
 #[cfg(feature = "bench")]
+mod loggregator;
+#[cfg(feature = "bench")]
 mod mux;
 #[cfg(feature = "bench")]
 mod process;
