@@ -21,8 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
-    HydraSource, ListenAddr, Route, SecretError, SecretFrom, ServerTls, SourceConfig, SourceKind,
-    TlsFileError,
+    HydraSource, ListenAddr, LoggregatorSource, Route, SecretError, SecretFrom, ServerTls,
+    SourceConfig, SourceKind, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
@@ -32,7 +32,8 @@ use crate::map::hydra;
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::gravwell::Gravwell;
 use crate::sources::hydra::Hydra;
-use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell};
+use crate::sources::loggregator::Loggregator;
+use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell, loggregator};
 use crate::{destinations, sidecars};
 
 /// Why a gateway could not be started.
@@ -213,12 +214,13 @@ impl Gateway {
             let reasons = match &source.kind {
                 SourceKind::Gravwell(_) => gravwell::reasons(),
                 SourceKind::Hydra(_) => hydra::reasons(),
+                SourceKind::Loggregator(_) => loggregator::reasons(),
                 _ => reasons(),
             };
             let own = SourceCounters::new(
                 &source.name,
                 source.kind.type_name(),
-                bound.to_string(),
+                bound.map(|bound| bound.to_string()).unwrap_or_default(),
                 reasons,
             );
             let cx = Context {
@@ -233,7 +235,7 @@ impl Gateway {
             };
             cx.counters.follow(cx.source.clone());
             counters.push(Arc::clone(&cx.counters));
-            addresses.insert(source.name.clone(), bound);
+            addresses.extend(bound.map(|bound| (source.name.clone(), bound)));
             let service = match (&source.kind, listener) {
                 (SourceKind::Graphite(config), Listener::Tcp(listener, _)) => {
                     let tag = muxer.tag(&config.lines.tag).map_err(named)?;
@@ -252,6 +254,10 @@ impl Gateway {
                     let enabled = config.hydra.websocket_enabled;
                     let set_up = hydra_source(&source.name, source_config, enabled, &muxer)?;
                     Service::Hydra(listener, Box::new(set_up))
+                }
+                (SourceKind::Loggregator(config), Listener::None) => {
+                    let set_up = loggregator_source(&source.name, config, &muxer)?;
+                    Service::Loggregator(Box::new(set_up))
                 }
                 // `Listener::bind` makes what the kind needs.
                 _ => continue,
@@ -280,6 +286,9 @@ impl Gateway {
                     let inner: Arc<dyn View> = Arc::clone(&inner) as _;
                     let view = Arc::downgrade(&inner);
                     sources.spawn(crate::sources::hydra::serve(listener, *hydra, cx, view));
+                }
+                Service::Loggregator(loggregator) => {
+                    sources.spawn(loggregator::serve(*loggregator, cx));
                 }
             }
         }
@@ -395,6 +404,7 @@ enum Service {
     GraphiteUdp(UdpSocket, GraphiteUdpSource, TagId),
     Gravwell(TcpListener, Box<Gravwell>),
     Hydra(TcpListener, Box<Hydra>),
+    Loggregator(Box<Loggregator>),
 }
 
 /// A source of Hydra's protocol.
@@ -416,6 +426,26 @@ fn hydra_source(
         token,
         tags: muxer.tags(),
         max_record: muxer.log().writer().limits().max_record(),
+    })
+}
+
+/// A source of Loggregator messages.
+fn loggregator_source(
+    name: &str,
+    config: &LoggregatorSource,
+    muxer: &Muxer,
+) -> Result<Loggregator, GatewayError> {
+    let defined = |error| GatewayError::Define { name: name.to_owned(), error };
+    let mut tags = Vec::new();
+    for (kind, tag) in &config.tags {
+        tags.push((*kind, muxer.tag(tag).map_err(defined)?));
+    }
+    let tls = |error| GatewayError::Tls { name: name.to_owned(), error };
+    Ok(Loggregator {
+        tls: config.tls.load_for_loggregator().map_err(tls)?,
+        tag: muxer.tag(&config.tag).map_err(defined)?,
+        tags,
+        config: config.clone(),
     })
 }
 
@@ -449,11 +479,14 @@ fn gravwell_source(
 enum Listener {
     Tcp(TcpListener, SocketAddr),
     Udp(UdpSocket, SocketAddr),
+    /// Of a source that connects.
+    None,
 }
 
 impl Listener {
     async fn bind(source: &SourceConfig, inherited: &mut Inherited) -> Result<Self, GatewayError> {
-        let (name, listen) = (&source.name, source.listen());
+        let name = &source.name;
+        let Some(listen) = source.listen() else { return Ok(Self::None) };
         match &source.kind {
             SourceKind::Graphite(_) => {
                 let (listener, bound) = bind_tcp(name, listen, inherited).await?;
@@ -465,6 +498,7 @@ impl Listener {
                 let (listener, bound) = bind_tcp(name, listen, inherited).await?;
                 Ok(Self::Tcp(listener, bound))
             }
+            SourceKind::Loggregator(_) => Ok(Self::None),
             SourceKind::GraphiteUdp(config) => {
                 let failed = |error| bind_error(name, listen, error);
                 let socket = match inherited.take_udp(name, &listen.to_string()) {
@@ -480,9 +514,10 @@ impl Listener {
         }
     }
 
-    const fn local_addr(&self) -> SocketAddr {
+    const fn local_addr(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(_, bound) | Self::Udp(_, bound) => *bound,
+            Self::Tcp(_, bound) | Self::Udp(_, bound) => Some(*bound),
+            Self::None => None,
         }
     }
 }

@@ -175,7 +175,7 @@ fn every_key_arrives() {
 
     let [lines, datagrams] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
     assert_eq!((lines.name.as_str(), lines.kind.type_name()), ("lines", "graphite"));
-    assert_eq!((lines.protocol(), lines.listen().port()), (Protocol::Tcp, 2013));
+    assert_eq!((lines.protocol(), lines.listen().unwrap().port()), (Protocol::Tcp, 2013));
     let SourceKind::Graphite(tcp) = &lines.kind else { panic!("{lines:?}") };
     assert!(tcp.allow_public);
     assert_eq!((tcp.read_ahead, tcp.max_connections), (1 << 20, 64));

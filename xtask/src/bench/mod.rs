@@ -15,6 +15,8 @@ mod gateway;
 mod graphite;
 mod launch;
 #[cfg(feature = "bench")]
+mod loggregator;
+#[cfg(feature = "bench")]
 mod mux;
 #[cfg(feature = "bench")]
 mod process;

@@ -6,20 +6,21 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{graphite, mux, report, rounds, usage, wal, wire};
+use super::{graphite, loggregator, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 6] = [
+const SUITES: [(&str, Cases); 7] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
     ("mux", mux::cases),
     ("attack", wire::attack::cases),
     ("graphite", graphite::cases),
+    ("loggregator", loggregator::cases),
 ];
 
 /// How often each case runs: fewer are for trying things, and say so.
@@ -95,6 +96,9 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
+        loggregator::CODEC => loggregator::codec(serde_json::from_str(args)?),
+        loggregator::SERVER => loggregator::server(serde_json::from_str(args)?),
+        loggregator::READER => loggregator::reader(serde_json::from_str(args)?),
         wal::LOG => wal::log(serde_json::from_str(args)?),
         wal::RAW => wal::raw(serde_json::from_str(args)?),
         wal::big::FILL => wal::big::filler(serde_json::from_str(args)?),

@@ -10,6 +10,7 @@ use ingest_entry::TagPattern;
 
 use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::hydra::HydraArgs;
+use super::loggregator::LoggregatorArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -48,6 +49,8 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them into a directory
     Man(ManArgs),
+    /// Read logs and metrics from Cloud Foundry's Loggregator, and print them
+    Loggregator(LoggregatorArgs),
 }
 
 /// Arguments of `run`.

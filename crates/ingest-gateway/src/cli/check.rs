@@ -193,7 +193,9 @@ fn connect(config: &Config, out: &mut impl Write, err: &mut impl Write) -> io::R
     let mut exit = Exit::Fine;
     let sources = config.sources.iter();
     let mut tries: Vec<_> = sources
-        .map(|source| (source.name.as_str(), source.protocol(), source.listen().to_string()))
+        .filter_map(|source| {
+            Some((source.name.as_str(), source.protocol(), source.listen()?.to_string()))
+        })
         .collect();
     if config.admin.enabled {
         tries.push(("admin", Protocol::Tcp, config.admin.listen.to_string()));

@@ -94,13 +94,15 @@ mod tests {
             // What names files or variables that are not there is asked for its form only.
             Some(line) if line.starts_with("tls") => String::new(),
             Some(line) => {
-                line.replace("env:INGEST_SECRET", "env:PATH").replace("env:HYDRA_TOKEN", "env:PATH")
+                let line = line.replace("env:INGEST_SECRET", "env:PATH");
+                let line = line.replace("env:HYDRA_TOKEN", "env:PATH");
+                line.replace("env:CF_ACCESS_TOKEN", "env:PATH")
             }
             None => line.to_owned(),
         };
         let text: String = EXAMPLE.lines().map(|l| line(l) + "\n").collect();
         let loaded = parse(Path::new("example"), text.as_bytes()).unwrap();
-        assert_eq!(loaded.config.summary(), "5 sources, 2 destinations, 1 route");
+        assert_eq!(loaded.config.summary(), "6 sources, 2 destinations, 1 route");
         assert_eq!(loaded.config.log.max_bytes, Some(10 << 30));
     }
 

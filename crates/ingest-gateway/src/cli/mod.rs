@@ -10,6 +10,7 @@ mod args;
 pub mod check;
 mod describe;
 mod hydra;
+mod loggregator;
 mod run;
 mod search;
 mod service;
@@ -20,6 +21,10 @@ pub use args::{
 };
 pub use describe::{CompletionsArgs, ConfigArgs, ConfigCommand, EXAMPLE, ManArgs};
 pub use hydra::{Field, HydraArgs, Url};
+pub use loggregator::{
+    AppArgs, Connect, FirehoseArgs, LoggregatorArgs, LoggregatorCommand, Only, ReadArgs, Shape,
+    Type,
+};
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
     WalArgs, WalCommand,
@@ -81,6 +86,7 @@ pub fn execute(command: Command) -> Exit {
         Command::Config(args) => said(describe::config(&args, &mut io::stdout().lock())),
         Command::Completions(args) => said(describe::completions(&args, &mut io::stdout().lock())),
         Command::Man(args) => said(describe::man(&args, &mut io::stdout().lock())),
+        Command::Loggregator(args) => loggregator::run(&args),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr().lock(), "error: {error:#}");

@@ -128,9 +128,15 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
     let addresses = gateway.addresses();
     let dir = config.log.dir.display();
     for source in &config.sources {
+        if let SourceKind::Loggregator(loggregator) = &source.kind {
+            let (endpoint, reads) = (&loggregator.endpoint, loggregator.reads);
+            text.push_str(&format!("  {:<14} {endpoint:<22} Loggregator, {reads}\n", source.name));
+        }
         let Some(address) = addresses.get(&source.name) else { continue };
         let (host, port) = (address.ip(), address.port());
         let (what, line) = match &source.kind {
+            // It listens nowhere.
+            SourceKind::Loggregator(_) => continue,
             SourceKind::Graphite(graphite) => match graphite.format {
                 GraphiteFormat::Lines => (
                     "Graphite plaintext, TCP",

@@ -35,10 +35,12 @@ pub(crate) struct Binding {
 
 /// All listeners of a configuration, the admin pages last.
 pub(crate) fn bindings(config: &Config) -> Vec<Binding> {
-    let sources = config.sources.iter().map(|source| Binding {
-        owner: super::walk::join("sources", &source.name),
-        protocol: source.protocol(),
-        listen: source.listen().clone(),
+    let sources = config.sources.iter().filter_map(|source| {
+        Some(Binding {
+            owner: super::walk::join("sources", &source.name),
+            protocol: source.protocol(),
+            listen: source.listen()?.clone(),
+        })
     });
     let admin = config.admin.enabled.then(|| Binding {
         owner: "admin".to_owned(),

@@ -26,7 +26,7 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra` | required |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator` | required |
 //! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
@@ -57,6 +57,14 @@
 //! | `sources.NAME.multiline` (`hydra`) | boolean | `false` |
 //! | `sources.NAME.max_message` (`hydra`) | size, 1 KiB to 64 MiB | 1 MiB |
 //! | `sources.NAME.ingest_timeout` (`hydra`) | time, or `off` | 3 s |
+//! | `sources.NAME.endpoint` (`loggregator`, as all down to `tags`) | `https://HOST` (`gateway`), `wss://HOST:PORT` | required |
+//! | `sources.NAME.read` | `gateway`, `firehose`, `stream`, `tail` | `gateway` |
+//! | `sources.NAME.token` | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
+//! | `sources.NAME.apps` | GUIDs, 1 to 1000 | all; required for `stream` and `tail` |
+//! | `sources.NAME.group` | text: the subscription, or the shard | `ingestry` (`firehose`), none |
+//! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
+//! | `sources.NAME.tag` | tag name | `loggregator` |
+//! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
 //! | `destinations.NAME.type` | `store`, `gravwell` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
@@ -84,6 +92,7 @@ mod hydra;
 mod listen;
 mod load;
 mod log;
+mod loggregator;
 mod merge;
 mod model;
 mod overrides;
@@ -107,6 +116,7 @@ pub use graphite::{
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
+pub use loggregator::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,

@@ -11,6 +11,7 @@ use super::conflict::Protocol;
 use super::graphite::{GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
+use super::loggregator::LoggregatorSource;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
@@ -200,14 +201,15 @@ pub struct SourceConfig {
 }
 
 impl SourceConfig {
-    /// The address it listens on.
+    /// The address it listens on; `None` if it connects instead.
     #[must_use]
-    pub const fn listen(&self) -> &ListenAddr {
+    pub const fn listen(&self) -> Option<&ListenAddr> {
         match &self.kind {
-            SourceKind::Graphite(graphite) => &graphite.listen,
-            SourceKind::GraphiteUdp(graphite) => &graphite.listen,
-            SourceKind::Gravwell(gravwell) => &gravwell.listen,
-            SourceKind::Hydra(hydra) => &hydra.listen,
+            SourceKind::Graphite(graphite) => Some(&graphite.listen),
+            SourceKind::GraphiteUdp(graphite) => Some(&graphite.listen),
+            SourceKind::Gravwell(gravwell) => Some(&gravwell.listen),
+            SourceKind::Hydra(hydra) => Some(&hydra.listen),
+            SourceKind::Loggregator(_) => None,
         }
     }
 
@@ -215,9 +217,10 @@ impl SourceConfig {
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         match &self.kind {
-            SourceKind::Graphite(_) | SourceKind::Gravwell(_) | SourceKind::Hydra(_) => {
-                Protocol::Tcp
-            }
+            SourceKind::Graphite(_)
+            | SourceKind::Gravwell(_)
+            | SourceKind::Hydra(_)
+            | SourceKind::Loggregator(_) => Protocol::Tcp,
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
@@ -229,16 +232,18 @@ impl SourceConfig {
             SourceKind::Graphite(graphite) => Some(&graphite.lines.tag),
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.lines.tag),
             SourceKind::Gravwell(_) | SourceKind::Hydra(_) => None,
+            SourceKind::Loggregator(loggregator) => Some(&loggregator.tag),
         }
     }
 
-    /// Its address and whether that may be public, to be changed.
-    pub(crate) fn binding_mut(&mut self) -> (&mut ListenAddr, &mut bool) {
+    /// Its address and whether that may be public, to be changed; `None` if it listens nowhere.
+    pub(crate) fn binding_mut(&mut self) -> Option<(&mut ListenAddr, &mut bool)> {
         match &mut self.kind {
-            SourceKind::Graphite(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
-            SourceKind::GraphiteUdp(graphite) => (&mut graphite.listen, &mut graphite.allow_public),
-            SourceKind::Gravwell(gravwell) => (&mut gravwell.listen, &mut gravwell.allow_public),
-            SourceKind::Hydra(hydra) => (&mut hydra.listen, &mut hydra.allow_public),
+            SourceKind::Graphite(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::GraphiteUdp(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::Gravwell(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::Hydra(source) => Some((&mut source.listen, &mut source.allow_public)),
+            SourceKind::Loggregator(_) => None,
         }
     }
 }
@@ -255,6 +260,8 @@ pub enum SourceKind {
     Gravwell(GravwellSource),
     /// `hydra`: Hydra's web sockets and HTTP.
     Hydra(Box<HydraSource>),
+    /// `loggregator`: Cloud Foundry's logs and metrics.
+    Loggregator(Box<LoggregatorSource>),
 }
 
 impl SourceKind {
@@ -266,6 +273,7 @@ impl SourceKind {
             Self::GraphiteUdp(_) => "graphite-udp",
             Self::Gravwell(_) => "gravwell",
             Self::Hydra(_) => "hydra",
+            Self::Loggregator(_) => "loggregator",
         }
     }
 }

@@ -8,7 +8,7 @@ use super::choice::one_of;
 use super::conflict::{Binding, Protocol, bindings, conflicts};
 use super::error::Rejected;
 use super::load::{Loaded, load};
-use super::model::Config;
+use super::model::{Config, SourceConfig};
 use crate::suggest::nearest;
 
 /// The name of the admin pages among the listeners.
@@ -164,10 +164,11 @@ impl Config {
         wanted: &ListenOverride,
         allow_public: bool,
     ) -> Result<(), OverrideError> {
-        let names: Vec<String> = self.sources.iter().map(|source| source.name.clone()).collect();
+        let listeners = self.sources.iter().filter(|source| source.listen().is_some());
+        let names: Vec<String> = listeners.map(|source| source.name.clone()).collect();
         let source = self.sources.iter_mut().find(|source| source.name == wanted.name);
-        let (listen, public) = match source {
-            Some(source) => source.binding_mut(),
+        let (listen, public) = match source.and_then(SourceConfig::binding_mut) {
+            Some(binding) => binding,
             None if wanted.name == ADMIN => {
                 self.admin.enabled = true;
                 (&mut self.admin.listen, &mut self.admin.allow_public)
@@ -249,12 +250,12 @@ mod tests {
 
         let one = run(&["graphite=127.0.0.1:0"]);
         assert_eq!(one.sources.len(), 1);
-        assert_eq!(one.source("graphite").unwrap().listen(), &ListenAddr::loopback(0));
+        assert_eq!(one.source("graphite").unwrap().listen(), Some(&ListenAddr::loopback(0)));
         assert!(!one.admin.enabled);
 
         let two = run(&["graphite-udp=[::1]:9", "admin=localhost:2003"]);
         assert_eq!(two.sources.len(), 1);
-        assert_eq!(two.source("graphite-udp").unwrap().listen().to_string(), "[::1]:9");
+        assert_eq!(two.source("graphite-udp").unwrap().listen().unwrap().to_string(), "[::1]:9");
         assert!(two.admin.enabled);
         assert_eq!(two.admin.listen.to_string(), "localhost:2003");
     }

@@ -4,13 +4,21 @@ use super::graphite::{self, GraphiteFormat};
 use super::gravwell;
 use super::hydra;
 use super::listen::Listen;
+use super::loggregator;
 use super::model::{SourceConfig, SourceKind};
 use super::values::quoted;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] =
-    &["graphite", "graphite-udp", "graphite-pickle", "graphite-protobuf", "gravwell", "hydra"];
-const LATER: &[&str] = &["loggregator", "kafka", "amqp"];
+const KINDS: &[&str] = &[
+    "graphite",
+    "graphite-udp",
+    "graphite-pickle",
+    "graphite-protobuf",
+    "gravwell",
+    "hydra",
+    "loggregator",
+];
+const LATER: &[&str] = &["kafka", "amqp"];
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -59,6 +67,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
             Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
             Some("gravwell") => gravwell::read_source(&mut table, &mut source),
             Some("hydra") => hydra::read_source(&mut table, &mut source),
+            Some("loggregator") => loggregator::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
             _ => continue,
         }

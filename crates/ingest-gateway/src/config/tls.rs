@@ -87,6 +87,23 @@ impl ClientTls {
         }
         Ok(options)
     }
+
+    /// The options of a Loggregator client that these files make. It shows no certificate.
+    ///
+    /// # Errors
+    /// [`TlsFileError`].
+    pub fn load_for_loggregator(
+        &self,
+    ) -> Result<loggregator_consumer::client::TlsOptions, TlsFileError> {
+        let mut options = loggregator_consumer::client::TlsOptions::default();
+        if let Some(ca) = &self.ca {
+            options = options.authority(pem(ca)?);
+        }
+        if self.accept_any {
+            options = options.dangerous_accept_any_certificate();
+        }
+        Ok(options)
+    }
 }
 
 /// Reads `tls` of a source.

@@ -2,3 +2,4 @@
 
 pub mod graphite;
 pub mod hydra;
+pub mod loggregator;

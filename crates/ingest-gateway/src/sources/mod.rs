@@ -6,6 +6,7 @@ pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
 pub(crate) mod hydra;
 mod kernel_drops;
+pub(crate) mod loggregator;
 mod reject_log;
 
 use std::sync::Arc;

@@ -1,0 +1,7 @@
+//! Cloud Foundry's Loggregator: the settings of sources, and how they are read.
+
+mod model;
+mod read;
+
+pub use model::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
+pub(super) use read::read_source;

@@ -1,0 +1,68 @@
+//! The settings of a source of Loggregator messages as plain data.
+
+use ingest_entry::TagName;
+
+use crate::config::choice::choice;
+use crate::config::secret::SecretFrom;
+use crate::config::tls::ClientTls;
+
+/// A platform's logs and metrics, read from one of its servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggregatorSource {
+    /// The server: `https://HOST` for `gateway`, `wss://HOST:PORT` for the others.
+    pub endpoint: String,
+    /// What is read.
+    pub reads: LoggregatorReads,
+    /// The applications, by GUID; for `gateway` also names of components. Empty for `gateway`:
+    /// everything, which needs an administrator's token.
+    pub apps: Vec<String>,
+    /// Who reads the firehose, or shares the gateway's stream: those with the same name share the
+    /// envelopes.
+    pub group: Option<String>,
+    /// The token: the whole value of the header, `bearer …`. Read again when it is refused.
+    pub token: SecretFrom,
+    /// How TLS is set up.
+    pub tls: ClientTls,
+    /// The tag of the entries.
+    pub tag: TagName,
+    /// Other tags for some kinds.
+    pub tags: Vec<(LoggregatorKind, TagName)>,
+}
+
+choice! {
+    /// Which server is read, and what of it.
+    LoggregatorReads {
+        /// The RLP's gateway.
+        #[default]
+        Gateway = "gateway",
+        /// The firehose of a traffic controller.
+        Firehose = "firehose",
+        /// Applications' streams of a traffic controller.
+        Stream = "stream",
+        /// Applications' logs of a server of the first generation.
+        Tail = "tail",
+    }
+}
+
+choice! {
+    /// What a message is about.
+    LoggregatorKind {
+        /// A line.
+        #[default]
+        Log = "log",
+        /// A counter.
+        Counter = "counter",
+        /// Measured values.
+        Gauge = "gauge",
+        /// A time span.
+        Timer = "timer",
+        /// An event, or what has no kind.
+        Event = "event",
+        /// An HTTP request.
+        Http = "http",
+        /// An error of the platform.
+        Error = "error",
+        /// What a container uses.
+        Container = "container",
+    }
+}
