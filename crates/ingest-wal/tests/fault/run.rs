@@ -620,6 +620,7 @@ impl Run {
         while end > 1 && !held(end) {
             end -= 1;
         }
+        let dropped = end < writer.synced_end();
         let synced = end - 1;
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -627,9 +628,13 @@ impl Run {
             let named = |path: &PathBuf| SegmentName::parse(path.file_name()?.to_str()?);
             let newest = files.iter().filter_map(|(path, bytes)| Some((named(path)?, bytes))).max();
             let (_, bytes) = newest.unwrap();
-            let last = bytes.len().checked_sub(48).map(|at| &bytes[at..]);
-            let witness = last.is_some_and(|header| {
-                header[6] == 4 && u64::from_le_bytes(header[16..24].try_into().unwrap()) == synced
+            // A group that failed and was dropped may have left something behind it.
+            let from = if dropped { 0 } else { bytes.len().saturating_sub(48) };
+            let witness = (from..bytes.len()).step_by(8).any(|at| {
+                bytes.get(at..at + 48).is_some_and(|header| {
+                    let said = u64::from_le_bytes(header[16..24].try_into().unwrap());
+                    header[6] == 4 && said == synced
+                })
             });
             // A segment without entries witnesses by its own first records, or has nothing to say.
             if witness || self.log().recovery().next == synced + 1 {
