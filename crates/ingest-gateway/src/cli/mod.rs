@@ -17,7 +17,8 @@ mod service;
 mod wal;
 
 pub use args::{
-    CheckArgs, Command, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, command, parse,
+    CheckArgs, Command, Conditions, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, Times,
+    command, parse,
 };
 pub use describe::{CompletionsArgs, ConfigArgs, ConfigCommand, EXAMPLE, ManArgs};
 pub use hydra::{Field, HydraArgs, Url};

@@ -6,6 +6,8 @@
 mod bad_input;
 mod check;
 mod eof_is_acknowledgement;
+#[path = "../../../../testdata/support/folder.rs"]
+mod folder;
 mod graphite_frames;
 mod gravwell_destination;
 mod gravwell_source;
