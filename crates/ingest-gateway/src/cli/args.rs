@@ -11,6 +11,7 @@ use ingest_entry::TagPattern;
 use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::hydra::HydraArgs;
 use super::loggregator::LoggregatorArgs;
+use super::reload::ReloadArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -35,6 +36,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration file and report everything that is wrong with it
     Check(CheckArgs),
+    /// Have a running gateway read its configuration again; what is the same is not touched
+    Reload(ReloadArgs),
     /// Search what is stored; works while the gateway runs or not
     Search(SearchArgs),
     /// Show entries as they arrive

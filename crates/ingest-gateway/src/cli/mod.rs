@@ -11,6 +11,7 @@ pub mod check;
 mod describe;
 mod hydra;
 mod loggregator;
+mod reload;
 mod run;
 mod search;
 mod service;
@@ -26,6 +27,7 @@ pub use loggregator::{
     AppArgs, Connect, FirehoseArgs, LoggregatorArgs, LoggregatorCommand, Only, ReadArgs, Shape,
     Type,
 };
+pub use reload::ReloadArgs;
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
     WalArgs, WalCommand,
@@ -80,6 +82,7 @@ pub fn execute(command: Command) -> Exit {
     let result = match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args).map_err(Into::into),
+        Command::Reload(args) => reload::run(&args),
         Command::Search(args) => find(&args),
         Command::Tail(args) => find(&args.into()),
         Command::Hydra(args) => hydra::run(&args),

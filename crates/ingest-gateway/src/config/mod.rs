@@ -85,6 +85,7 @@ mod choice;
 mod conflict;
 mod destinations;
 mod error;
+mod files;
 mod findings;
 mod graphite;
 mod gravwell;
@@ -109,6 +110,7 @@ pub use addr::{ListenAddr, ListenAddrError};
 pub use choice::Choice;
 pub use conflict::Protocol;
 pub use error::{ConfigError, Place, Rejected, Warning};
+pub(crate) use files::fingerprint;
 pub use graphite::{
     BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile,
     Tagged, Values,

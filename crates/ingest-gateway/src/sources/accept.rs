@@ -15,7 +15,7 @@ use super::Context;
 /// Wait after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the gateway stops, at most so many connections at a time, then waits for those
+/// Accepts until the source retires, at most so many connections at a time, then waits for those
 /// that are open. `serve` makes of each what runs as a task of its own.
 pub(super) async fn accept<F: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
@@ -25,10 +25,10 @@ pub(super) async fn accept<F: Future<Output = ()> + Send + 'static>(
 ) {
     let slots = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
-    let mut stopping = cx.stopping.clone();
+    let mut retired = cx.retired.clone();
     loop {
         let accepted = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => break,
+            _ = retired.wait_for(|retired| *retired) => break,
             accepted = next(&listener, &slots) => accepted,
             Some(_) = connections.join_next() => continue,
         };

@@ -15,6 +15,7 @@ mod hydra_source;
 mod limits;
 mod main_job;
 mod no_false_end;
+mod reload;
 mod service_manager;
 mod stop_and_restart;
 mod support;
