@@ -25,6 +25,7 @@ use crate::config::{
     SourceConfig, SourceKind, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
+use crate::destinations::graphite::Fates;
 use crate::inherited::Inherited;
 use crate::log_options::log_options;
 use crate::map::graphite::reasons;
@@ -149,6 +150,8 @@ struct Inner {
     stores: Vec<String>,
     /// The types of the configured destinations.
     outputs: BTreeMap<String, &'static str>,
+    /// What outputs to Carbon servers did with entries.
+    fates: BTreeMap<String, Arc<Fates>>,
     started: Instant,
 }
 
@@ -189,7 +192,7 @@ impl Gateway {
                 "Handed over, and no source listens there: {inherited}. They are closed."
             );
         }
-        let muxer = open(&config, destinations).await?;
+        let (muxer, fates) = open(&config, destinations).await?;
         let stores = config
             .destinations
             .iter()
@@ -264,12 +267,14 @@ impl Gateway {
             };
             ready.push((service, cx));
         }
-        let outputs = config
+        let mut outputs: BTreeMap<String, &'static str> = config
             .destinations
             .iter()
             .map(|destination| (destination.name.clone(), destination.kind.type_name()))
             .collect();
-        let inner = Arc::new(Inner { muxer, counters, stores, outputs, started: Instant::now() });
+        outputs.extend(fates.keys().map(|name| (name.clone(), "graphite")));
+        let started = Instant::now();
+        let inner = Arc::new(Inner { muxer, counters, stores, outputs, fates, started });
         let mut sources = JoinSet::new();
         for (service, cx) in ready {
             match service {
@@ -367,15 +372,27 @@ impl Gateway {
 async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
-) -> Result<Muxer, GatewayError> {
+) -> Result<(Muxer, BTreeMap<String, Arc<Fates>>), GatewayError> {
     let mut builder = Muxer::builder().dir(&config.log.dir).log(log_options(&config.log));
     let mut names = Vec::new();
+    let mut fates = BTreeMap::new();
     for destination in &config.destinations {
         let name = &destination.name;
-        if let DestinationKind::Gravwell(gravwell) = &destination.kind {
-            let output = Output::new(name).filter(filter(&config.routes, name));
-            builder = builder.output(destinations::gravwell::output(output, name, gravwell)?);
-            names.push(name.clone());
+        let filter = filter(&config.routes, name);
+        match &destination.kind {
+            DestinationKind::Store => {}
+            DestinationKind::Gravwell(gravwell) => {
+                let output = Output::new(name).filter(filter);
+                builder = builder.output(destinations::gravwell::output(output, name, gravwell)?);
+                names.push(name.clone());
+            }
+            DestinationKind::Graphite(graphite) => {
+                for ready in destinations::graphite::outputs(name, graphite, &filter)? {
+                    fates.insert(ready.name.clone(), ready.fates);
+                    names.push(ready.name);
+                    builder = builder.output(ready.output);
+                }
+            }
         }
     }
     for (name, destination) in given {
@@ -386,7 +403,7 @@ async fn open(
         builder = builder.output(Output::new(&name).filter(filter).link(destination));
         names.push(name);
     }
-    tokio::task::block_in_place(|| Ok(builder.start()?))
+    tokio::task::block_in_place(|| Ok((builder.start()?, fates)))
 }
 
 /// What the routes send to an output.
@@ -555,6 +572,10 @@ impl View for Inner {
 
     fn output_type(&self, name: &str) -> &str {
         self.outputs.get(name).copied().unwrap_or("injected")
+    }
+
+    fn output_fates(&self, name: &str) -> Vec<(&'static str, u64)> {
+        self.fates.get(name).map(|fates| fates.counts()).unwrap_or_default()
     }
 
     fn ready(&self) -> bool {

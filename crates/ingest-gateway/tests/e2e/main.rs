@@ -6,6 +6,7 @@
 mod bad_input;
 mod check;
 mod eof_is_acknowledgement;
+mod graphite_destination;
 mod graphite_frames;
 mod gravwell_destination;
 mod gravwell_source;
