@@ -249,6 +249,14 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 let targets = targets.join(" ");
                 text.push_str(&format!("  {name:<15} {targets}  Gravwell, {}\n", gravwell.policy));
             }
+            DestinationKind::Graphite(graphite) => {
+                let targets: Vec<_> = graphite.targets.iter().map(ToString::to_string).collect();
+                let (targets, format) = (targets.join(" "), graphite.format);
+                text.push_str(&format!(
+                    "  {name:<15} {targets}  Graphite, {format}, {}\n",
+                    graphite.policy
+                ));
+            }
         }
     }
     let data_dir = if config.log.dir == Path::new("ingestry-data") {

@@ -54,6 +54,7 @@ impl DestinationKind {
             Self::Gravwell(gravwell) => {
                 of_client(&gravwell.tls).chain(of_secret(Some(&gravwell.secret))).collect()
             }
+            Self::Graphite(graphite) => graphite.tls.iter().flat_map(of_client).collect(),
         }
     }
 }

@@ -77,6 +77,7 @@ pub struct Gateway {
     units: Units,
     /// Destinations that the program brought along.
     injected: Vec<(String, SharedDestination)>,
+    outputs: Vec<outputs::Known>,
     output_files: outputs::Files,
     helpers: JoinSet<()>,
     admin: Option<SocketAddr>,
@@ -120,7 +121,7 @@ impl Gateway {
             );
         }
         let output_files = outputs::files(&config);
-        let muxer = outputs::open(&config, destinations.clone()).await?;
+        let (muxer, outputs) = outputs::open(&config, destinations.clone()).await?;
         let with = Surroundings::new(&muxer, &config);
         let mut prepared = Vec::new();
         for (source, socket) in config.sources.iter().zip(sockets) {
@@ -131,7 +132,7 @@ impl Gateway {
         for prepared in prepared {
             units.start(prepared, Inner::view(&inner));
         }
-        inner.show(&config, units.counters());
+        inner.show(&config, units.counters(), &outputs);
         let (stop, stopping) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let mut admin = None;
@@ -153,6 +154,7 @@ impl Gateway {
             stop,
             units,
             injected: destinations,
+            outputs,
             output_files,
             helpers,
             admin,

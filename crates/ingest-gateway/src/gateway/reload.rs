@@ -108,8 +108,13 @@ impl Gateway {
             waiting: keep_until_restart(&self.config, &mut config),
             ..Reloaded::default()
         };
-        let outputs =
-            outputs::Change::plan(&self.config, &config, &self.output_files, &self.injected)?;
+        let running = outputs::Running {
+            config: &self.config,
+            known: &self.outputs,
+            files: &self.output_files,
+            given: &self.injected,
+        };
+        let outputs = outputs::Change::plan(&running, &config)?;
         if !options.drop_undelivered {
             self.check_undelivered(&outputs.remove)?;
         }
@@ -136,13 +141,13 @@ impl Gateway {
                 Err(error) => tracing::error!(%error, "A destination could not be changed."),
             }
         }
-        self.output_files = outputs.files;
+        (self.output_files, self.outputs) = (outputs.files, outputs.known);
         for new in prepared {
             self.units.start(new, Inner::view(&self.inner));
         }
         let names: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
         self.units.keep(&names);
-        self.inner.show(&config, self.units.counters());
+        self.inner.show(&config, self.units.counters(), &self.outputs);
         self.config = config;
         Ok(reloaded)
     }

@@ -1,11 +1,11 @@
 //! What the gateway and its admin pages share.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ingest_mux::{Health, Muxer, Status};
 
+use super::outputs::Known;
 use crate::admin::View;
 use crate::config::{Config, DestinationKind};
 use crate::counters::SourceCounters;
@@ -24,8 +24,13 @@ struct Running {
     /// In the order of the configuration; behind them those that left it.
     counters: Vec<Arc<SourceCounters>>,
     stores: Vec<String>,
-    /// The types of the configured destinations.
-    outputs: BTreeMap<String, &'static str>,
+    outputs: Vec<Known>,
+}
+
+impl Running {
+    fn output(&self, name: &str) -> Option<&Known> {
+        self.outputs.iter().find(|output| output.name == name)
+    }
 }
 
 impl Inner {
@@ -40,14 +45,17 @@ impl Inner {
     }
 
     /// Shows what runs from now on.
-    pub(super) fn show(&self, config: &Config, counters: Vec<Arc<SourceCounters>>) {
-        let destinations = config.destinations.iter();
-        let stores = destinations
-            .clone()
+    pub(super) fn show(
+        &self,
+        config: &Config,
+        counters: Vec<Arc<SourceCounters>>,
+        outputs: &[Known],
+    ) {
+        let stores = config
+            .destinations
+            .iter()
             .filter(|destination| matches!(destination.kind, DestinationKind::Store))
             .map(|destination| destination.name.clone());
-        let outputs = destinations
-            .map(|destination| (destination.name.clone(), destination.kind.type_name()));
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = std::mem::replace(&mut running.counters, counters).into_iter().filter(|gone| {
             // What came in counts, whatever became of the source.
@@ -60,7 +68,7 @@ impl Inner {
             }
         }
         running.stores = stores.collect();
-        running.outputs = outputs.collect();
+        running.outputs = outputs.to_vec();
     }
 
     fn running<T>(&self, of: impl FnOnce(&Running) -> T) -> T {
@@ -82,7 +90,13 @@ impl View for Inner {
     }
 
     fn output_type(&self, name: &str) -> &str {
-        self.running(|running| running.outputs.get(name).copied()).unwrap_or("injected")
+        let kind = |running: &Running| Some(running.output(name)?.kind);
+        self.running(kind).unwrap_or("injected")
+    }
+
+    fn output_fates(&self, name: &str) -> Vec<(&'static str, u64)> {
+        let counts = |running: &Running| Some(running.output(name)?.fates.as_ref()?.counts());
+        self.running(counts).unwrap_or_default()
     }
 
     fn ready(&self) -> bool {

@@ -8,6 +8,7 @@ mod check;
 mod eof_is_acknowledgement;
 #[path = "../../../../testdata/support/folder.rs"]
 mod folder;
+mod graphite_destination;
 mod graphite_frames;
 mod gravwell_destination;
 mod gravwell_source;
