@@ -12,6 +12,7 @@ use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::hydra::HydraArgs;
 use super::loggregator::LoggregatorArgs;
 use super::reload::ReloadArgs;
+use super::top::TopArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -42,6 +43,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Show entries as they arrive
     Tail(TailArgs),
+    /// Watch a running gateway: rates, lag and losses, live
+    Top(TopArgs),
     /// Talk to a server of Hydra's web sockets: lines in, replies out
     Hydra(HydraArgs),
     /// Look after a log: inspect, verify, repair, export, replay, forget

@@ -15,6 +15,7 @@ mod reload;
 mod run;
 mod search;
 mod service;
+mod top;
 mod wal;
 
 pub use args::{
@@ -28,6 +29,7 @@ pub use loggregator::{
     Type,
 };
 pub use reload::ReloadArgs;
+pub use top::TopArgs;
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
     WalArgs, WalCommand,
@@ -84,6 +86,7 @@ pub fn execute(command: Command) -> Exit {
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Reload(args) => reload::run(&args),
         Command::Search(args) => find(&args),
+        Command::Top(args) => top::run(&args),
         Command::Tail(args) => find(&args.into()),
         Command::Hydra(args) => hydra::run(&args),
         Command::Wal(args) => wal::run(&args.command),
