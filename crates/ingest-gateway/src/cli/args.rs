@@ -12,6 +12,7 @@ use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::hydra::HydraArgs;
 use super::loggregator::LoggregatorArgs;
 use super::reload::ReloadArgs;
+use super::send::SendArgs;
 use super::top::TopArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
@@ -39,6 +40,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Have a running gateway read its configuration again; what is the same is not touched
     Reload(ReloadArgs),
+    /// Send lines from files or standard input over any of the protocols
+    Send(SendArgs),
     /// Search what is stored; works while the gateway runs or not
     Search(SearchArgs),
     /// Show entries as they arrive

@@ -14,6 +14,7 @@ mod loggregator;
 mod reload;
 mod run;
 mod search;
+mod send;
 mod service;
 mod top;
 mod wal;
@@ -29,6 +30,7 @@ pub use loggregator::{
     Type,
 };
 pub use reload::ReloadArgs;
+pub use send::{Destination, Secret, SendArgs, Speaks};
 pub use top::TopArgs;
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
@@ -85,6 +87,7 @@ pub fn execute(command: Command) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Reload(args) => reload::run(&args),
+        Command::Send(args) => send::run(&args),
         Command::Search(args) => find(&args),
         Command::Top(args) => top::run(&args),
         Command::Tail(args) => find(&args.into()),

@@ -17,6 +17,7 @@ mod limits;
 mod main_job;
 mod no_false_end;
 mod reload;
+mod send;
 mod service_manager;
 mod stop_and_restart;
 mod support;
