@@ -30,6 +30,7 @@ pub use loggregator::{
     Type,
 };
 pub use reload::ReloadArgs;
+pub use run::exit_of;
 pub use send::{Destination, Secret, SendArgs, Speaks};
 pub use top::TopArgs;
 pub use wal::{

@@ -49,7 +49,7 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
         Ok(gateway) => gateway,
         Err(error) => {
             write_error(&format!("error: {error}"));
-            return Ok(exit_for(&error));
+            return Ok(exit_of(&error));
         }
     };
     print(&banner(&config, &gateway));
@@ -79,7 +79,9 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-fn exit_for(error: &GatewayError) -> Exit {
+/// How the program ends when a gateway cannot be started.
+#[must_use]
+pub fn exit_of(error: &GatewayError) -> Exit {
     match error {
         GatewayError::Start(StartError::Log(error)) => super::exit_for(error),
         _ => Exit::Failed,
