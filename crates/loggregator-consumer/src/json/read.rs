@@ -395,51 +395,52 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
         if self.peek() != Some(b'{') {
             return Err(self.error(JsonFault::Type("an object")));
         }
-        self.at += 1;
-        self.deeper()?;
-        if !self.eat(b'}') {
-            loop {
-                if self.peek() != Some(b'"') {
-                    return Err(self.error(JsonFault::Syntax("a name")));
-                }
-                let (at, len, escaped) = self.string()?;
-                let unescaped;
-                let key = if escaped {
-                    unescaped = self.unescaped(at, len)?;
-                    unescaped.as_slice()
-                } else {
-                    self.slice(at, len)
-                };
-                self.expect(b':', "a colon")?;
-                take(self, key)?;
-                if !self.eat(b',') {
-                    break;
-                }
+        self.separated(b'}', "a comma or the end of an object", |reader| {
+            if reader.peek() != Some(b'"') {
+                return Err(reader.error(JsonFault::Syntax("a name")));
             }
-            self.expect(b'}', "a comma or the end of an object")?;
-        }
-        self.depth -= 1;
-        Ok(())
+            let (at, len, escaped) = reader.string()?;
+            let unescaped;
+            let key = if escaped {
+                unescaped = reader.unescaped(at, len)?;
+                unescaped.as_slice()
+            } else {
+                reader.slice(at, len)
+            };
+            reader.expect(b':', "a colon")?;
+            take(reader, key)
+        })
     }
 
     /// The elements of an array: `take` reads each.
     pub(super) fn elements(
         &mut self,
-        mut take: impl FnMut(&mut Self) -> Result<(), JsonError>,
+        take: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         if self.peek() != Some(b'[') {
             return Err(self.error(JsonFault::Type("an array")));
         }
+        self.separated(b']', "a comma or the end of an array", take)
+    }
+
+    /// What stands between an opening bracket, which is there, and its `end`: `take` reads what is
+    /// between two commas.
+    fn separated(
+        &mut self,
+        end: u8,
+        allowed: &'static str,
+        mut take: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         self.at += 1;
         self.deeper()?;
-        if !self.eat(b']') {
+        if !self.eat(end) {
             loop {
                 take(self)?;
                 if !self.eat(b',') {
                     break;
                 }
             }
-            self.expect(b']', "a comma or the end of an array")?;
+            self.expect(end, allowed)?;
         }
         self.depth -= 1;
         Ok(())
@@ -484,25 +485,16 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
         if self.peek() != Some(b'{') {
             return Err(self.error(JsonFault::Type("an object")));
         }
-        self.at += 1;
-        self.deeper()?;
-        if !self.eat(b'}') {
-            if map.capacity() == 0 {
-                map.reserve(ENTRIES);
-            }
-            loop {
-                map.push(Default::default());
-                let Some((key, value)) = map.last_mut() else { break };
-                self.text(key)?;
-                self.expect(b':', "a colon")?;
-                read(self, value)?;
-                if !self.eat(b',') {
-                    break;
-                }
-            }
-            self.expect(b'}', "a comma or the end of an object")?;
+        if map.capacity() == 0 {
+            map.reserve(ENTRIES);
         }
-        self.depth -= 1;
+        self.separated(b'}', "a comma or the end of an object", |reader| {
+            map.push(Default::default());
+            let Some((key, value)) = map.last_mut() else { return Ok(()) };
+            reader.text(key)?;
+            reader.expect(b':', "a colon")?;
+            read(reader, value)
+        })?;
         let count = map.len();
         last_of_each_key(map);
         self.repeated += (count - map.len()) as u64;

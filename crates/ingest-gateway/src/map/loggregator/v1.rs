@@ -94,12 +94,7 @@ fn payload(envelope: &Envelope) -> String {
 }
 
 fn log(line: &LogMessage, to: &mut Mapper) {
-    if let Some(kind) = line.message_type {
-        to.value("message_type", kind.0);
-        if let Some(name) = kind.name() {
-            to.value("stream", name);
-        }
-    }
+    to.stream(line.message_type.map(|kind| (kind.0, kind.name())));
     to.texts(&[
         ("app_id", &line.app_id),
         ("source_type", &line.source_type),
