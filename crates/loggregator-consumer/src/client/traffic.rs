@@ -227,8 +227,10 @@ impl TrafficController {
     /// [`Error`] if there is no answer, or another than envelopes.
     pub async fn container_metrics(&self, app: &str) -> Result<Vec<ContainerMetric>, Error> {
         let envelopes = self.container_envelopes(app).await?;
-        let mut metrics: Vec<_> =
-            envelopes.into_iter().filter_map(|envelope| envelope.container_metric).collect();
+        let mut metrics: Vec<_> = envelopes
+            .into_iter()
+            .filter_map(|envelope| envelope.container_metric.map(|m| *m))
+            .collect();
         crate::sort_by_instance(&mut metrics);
         Ok(metrics)
     }
