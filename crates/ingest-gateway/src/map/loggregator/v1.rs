@@ -82,11 +82,13 @@ impl Mapped for Envelope {
 /// The JSON of what the envelope holds.
 fn payload(envelope: &Envelope) -> String {
     match envelope.event_type() {
-        EventType::HTTP_START_STOP => envelope.http_start_stop.as_ref().map(|m| to_json(m, false)),
-        EventType::VALUE_METRIC => envelope.value_metric.as_ref().map(|m| to_json(m, false)),
-        EventType::COUNTER_EVENT => envelope.counter_event.as_ref().map(|m| to_json(m, false)),
+        EventType::HTTP_START_STOP => {
+            envelope.http_start_stop.as_deref().map(|m| to_json(m, false))
+        }
+        EventType::VALUE_METRIC => envelope.value_metric.as_deref().map(|m| to_json(m, false)),
+        EventType::COUNTER_EVENT => envelope.counter_event.as_deref().map(|m| to_json(m, false)),
         EventType::CONTAINER_METRIC => {
-            envelope.container_metric.as_ref().map(|m| to_json(m, false))
+            envelope.container_metric.as_deref().map(|m| to_json(m, false))
         }
         _ => None,
     }
