@@ -56,6 +56,22 @@ xflags::xflags! {
             optional --keep dir: PathBuf
         }
 
+        /// Run the gateway on its worst day: all sources that take connections under load, two
+        /// destinations that come and go, the log filled to its limit and freed, another
+        /// configuration every minute, kills and power cuts now and then. An oracle, a process of
+        /// its own, compares what it sent with what arrived: every 10 minutes and at the end.
+        /// Exits 1 and keeps the data when a promise was broken.
+        cmd soak {
+            /// How long (default 2).
+            optional --minutes minutes: NonZeroU32
+            /// Decides what happens when (default: random, and printed).
+            optional --seed seed: u64
+            /// Run with this planted bug: exits 0 when it was seen, 1 when it was not; as for crash.
+            optional --plant name: Plant
+            /// Run this program, built with the feature `plants`, instead of building one.
+            optional --binary path: PathBuf
+        }
+
         /// Run the real program against peers that were not written here: nc and carbon-c-relay (a
         /// million lines each), and a file system of 3 MiB (small-disk; mounts one, so as root).
         /// `gravwell` sends between the examples wire_client and wire_server and programs that the
@@ -191,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn soaks_have_options() {
+        let line = "soak --minutes 60 --seed 7 --plant drop-tail --binary b";
+        let Ok(XtaskCmd::Soak(soak)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
+            panic!("{line}");
+        };
+        assert_eq!((soak.minutes.map(u32::from), soak.seed), (Some(60), Some(7)));
+        assert_eq!(soak.plant, "drop-tail".parse().ok());
+        assert_eq!(soak.binary, Some("b".into()));
+        assert!(parse(&["soak", "--minutes", "0"]).is_err());
+    }
+
+    #[test]
     fn benches_have_options() {
         let line = "bench wire --only 256B --runs 7 --seconds 2 --peers --json out";
         let Ok(XtaskCmd::Bench(bench)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
@@ -210,7 +238,7 @@ mod tests {
         let help = help();
         for command in [
             "tidy", "ci", "--quick", "codegen", "--check", "crash", "--plant", "interop", "bench",
-            "--json", "fuzz", "help",
+            "--json", "fuzz", "soak", "help",
         ] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }

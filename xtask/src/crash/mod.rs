@@ -28,6 +28,7 @@ use self::program::Program;
 use self::trial::{Failure, Trial};
 use crate::flags;
 
+pub(crate) use self::plan::Rng;
 pub(crate) use self::program::{Profile, build, executable};
 
 const ROUNDS: u32 = 20;
@@ -44,7 +45,7 @@ const PLANTS: &[(&str, bool)] = &[
     ("skip-resend", false),
 ];
 /// Stands for no bug, in a program that could have one.
-const NO_PLANT: &str = "none";
+pub(crate) const NO_PLANT: &str = "none";
 
 /// A planted bug by its name, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,10 @@ impl Plant {
     /// Every bug, by its name.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         PLANTS.iter().map(|(name, _)| *name)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.0
     }
 
     fn needs_power(self) -> bool {

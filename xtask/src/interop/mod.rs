@@ -9,6 +9,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
+pub(crate) use process::{Process, until};
+
 use crate::flags::Interop;
 use crate::util;
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 
 /// How long anything may take before it counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -21,6 +22,11 @@ impl Process {
         Ok(Self(command.spawn().with_context(|| format!("cannot start {command:?}"))?))
     }
 
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        Ok(rustix::process::kill_process(pid, signal)?)
+    }
+
     /// Waits for its end, which has to be a success.
     pub(crate) fn finish(mut self, what: &str) -> Result<()> {
         until(what, || Ok(self.0.try_wait()?.is_some()))?;
@@ -31,8 +37,7 @@ impl Process {
 
     /// SIGTERM, and its end.
     pub(crate) fn terminate(mut self, what: &str) -> Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         until(what, || Ok(self.0.try_wait()?.is_some()))
     }
 }
