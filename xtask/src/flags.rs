@@ -84,7 +84,8 @@ xflags::xflags! {
             optional --peer-server command: String
             /// For gravwell: the command of a client that was not written here.
             optional --peer-client command: String
-            /// For gravwell: entries of each run that measures (default 1,000,000).
+            /// For gravwell: entries of each run that measures (default 1,000,000). For loggregator:
+            /// messages of each exchange (default 100,000).
             optional --entries count: u64
         }
 

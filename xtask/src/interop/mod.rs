@@ -2,6 +2,7 @@
 //! never a pass.
 
 mod gravwell;
+mod loggregator;
 mod million;
 mod process;
 
@@ -15,7 +16,7 @@ use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 4] = ["nc", "carbon-c-relay", "small-disk", "gravwell"];
+const PEERS: [&str; 5] = ["nc", "carbon-c-relay", "small-disk", "loggregator", "gravwell"];
 
 /// Runs one of them, or all.
 pub(crate) fn run(flags: &Interop) -> Result<bool> {
@@ -29,6 +30,7 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
     for peer in peers {
         match peer {
             "nc" => million::nc()?,
+            "loggregator" => loggregator::run(flags)?,
             "gravwell" => gravwell::run(flags)?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,
