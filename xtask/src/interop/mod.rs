@@ -2,6 +2,7 @@
 //! never a pass.
 
 mod gravwell;
+mod hydra;
 mod million;
 mod process;
 
@@ -9,11 +10,13 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
+#[cfg_attr(not(feature = "bench"), allow(unused_imports, reason = "only benchmarks need it"))]
+pub(crate) use self::hydra::NodeEcho;
 use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 4] = ["nc", "carbon-c-relay", "small-disk", "gravwell"];
+const PEERS: [&str; 5] = ["nc", "carbon-c-relay", "small-disk", "gravwell", "hydra"];
 
 /// Runs one of them, or all.
 pub(crate) fn run(flags: &Interop) -> Result<bool> {
@@ -28,6 +31,7 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
         match peer {
             "nc" => million::nc()?,
             "gravwell" => gravwell::run(flags)?,
+            "hydra" => hydra::run()?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,
         }
