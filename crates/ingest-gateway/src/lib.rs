@@ -11,12 +11,15 @@ mod gateway;
 mod inherited;
 mod log_options;
 pub mod map;
+mod reload_files;
 mod secret;
 mod sidecars;
 mod sources;
 mod suggest;
 pub mod units;
 
-pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};
+pub use gateway::{
+    Builder, Gateway, GatewayError, ReloadError, ReloadOptions, Reloaded, STOP_DEADLINE, StopReport,
+};
 pub use inherited::Inherited;
 pub use secret::IngestSecretError;

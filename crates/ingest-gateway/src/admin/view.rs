@@ -22,6 +22,12 @@ pub trait View: Send + Sync + 'static {
         "injected"
     }
 
+    /// What an output did with the entries that it was given, by the names of their fates, where a
+    /// destination tells: counted in this run, and again for what was sent again.
+    fn output_fates(&self, _name: &str) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Whether every listener is up and the log takes entries.
     fn ready(&self) -> bool;
 

@@ -65,13 +65,23 @@
 //! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
 //! | `sources.NAME.tag` | tag name | `loggregator` |
 //! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
-//! | `destinations.NAME.type` | `store`, `gravwell` | required |
+//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
 //! | `destinations.NAME.compression` (`gravwell`) | boolean | `false` |
 //! | `destinations.NAME.tenant` (`gravwell`) | text, at most 512 bytes | none |
 //! | `destinations.NAME.tls` (`gravwell`) | `ca`, `cert` and `key`: PEM files; `verify`: boolean | the system's authorities, verified |
+//! | `destinations.NAME.targets` (`graphite`) | `HOST:PORT` or `HOST:PORT:INSTANCE` | required |
+//! | `destinations.NAME.format` (`graphite`) | `pickle`, `lines`, `protobuf` | `pickle` |
+//! | `destinations.NAME.policy` (`graphite`) | `share`, `fail-over`, `carbon_ch`, `fnv1a_ch`, `jump_fnv1a_ch` | `share` |
+//! | `destinations.NAME.dialect` (`graphite`, with a hash) | `carbon`, `carbon-c-relay`, `relay-ng`, `relay-ng-v2` | `carbon` |
+//! | `destinations.NAME.replication` (`graphite`, with a hash) | 1 to the number of targets | 1 |
+//! | `destinations.NAME.diverse` (`graphite`) | boolean: copies on different hosts | `true` |
+//! | `destinations.NAME.infinite` (`graphite`) | boolean | `false` |
+//! | `destinations.NAME.confirm` (`graphite`) | `written`, `closed` | `written` |
+//! | `destinations.NAME.settle` (`graphite`) | time, 10 ms to 30 s | 1 s |
+//! | `destinations.NAME.tls` (`graphite`) | as for `gravwell`; the table alone means TLS | clear text |
 //! | `routes[].tags` | tag names, also with a trailing `*` | required |
 //! | `routes[].to` | names of destinations | required |
 //!
@@ -85,6 +95,7 @@ mod choice;
 mod conflict;
 mod destinations;
 mod error;
+mod files;
 mod findings;
 mod graphite;
 mod gravwell;
@@ -109,9 +120,11 @@ pub use addr::{ListenAddr, ListenAddrError};
 pub use choice::Choice;
 pub use conflict::Protocol;
 pub use error::{ConfigError, Place, Rejected, Warning};
+pub(crate) use files::fingerprint;
 pub use graphite::{
-    BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile,
-    Tagged, Values,
+    BadTags, GraphiteConfirm, GraphiteDestination, GraphiteFormat, GraphiteLines, GraphitePolicy,
+    GraphiteSource, GraphiteUdpSource, GraphiteWire, HashDialect, Infinity, Profile, Tagged,
+    Values,
 };
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};

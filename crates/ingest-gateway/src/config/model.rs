@@ -8,7 +8,7 @@ use ingest_entry::{TagName, TagPattern};
 use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
-use super::graphite::{GraphiteFormat, GraphiteSource, GraphiteUdpSource};
+use super::graphite::{GraphiteDestination, GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 use super::loggregator::LoggregatorSource;
@@ -295,6 +295,8 @@ pub enum DestinationKind {
     Store,
     /// `gravwell`: Gravwell indexers.
     Gravwell(Box<GravwellDestination>),
+    /// `graphite`: Carbon servers.
+    Graphite(Box<GraphiteDestination>),
 }
 
 impl DestinationKind {
@@ -304,6 +306,7 @@ impl DestinationKind {
         match self {
             Self::Store => "store",
             Self::Gravwell(_) => "gravwell",
+            Self::Graphite(_) => "graphite",
         }
     }
 }

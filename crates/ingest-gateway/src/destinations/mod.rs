@@ -1,3 +1,4 @@
 //! Where data goes: one file for each kind of destination.
 
+pub(crate) mod graphite;
 pub(crate) mod gravwell;

@@ -52,7 +52,8 @@ impl Report {
         outputs.extend(status.outputs.into_iter().map(|output| {
             let kind = if output.configured { view.output_type(&output.name) } else { "unknown" };
             let kind = kind.to_owned();
-            OutputReport::new(output, kind, now)
+            let fates = view.output_fates(&output.name);
+            OutputReport::new(output, kind, now).with_fates(fates)
         }));
         let balanced = log.balanced
             && sources.iter().all(|source| source.balanced)

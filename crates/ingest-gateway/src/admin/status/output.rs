@@ -41,6 +41,11 @@ pub struct OutputReport {
     pub lag: Lag,
     /// Its links.
     pub links: Vec<LinkReport>,
+    /// What it did with the entries that it was given, in this run, where it tells: of those that
+    /// Carbon servers get, `sent`, `elsewhere` for those of other servers, or why not. What is sent
+    /// again is counted again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fates: BTreeMap<&'static str, u64>,
     /// The account holds.
     pub balanced: bool,
 }
@@ -80,6 +85,12 @@ impl LinkReport {
 }
 
 impl OutputReport {
+    /// The report, with what it did with entries.
+    pub(super) fn with_fates(mut self, fates: Vec<(&'static str, u64)>) -> Self {
+        self.fates = fates.into_iter().collect();
+        self
+    }
+
     /// `now` is in unix nanoseconds.
     pub(super) fn new(output: OutputStatus, kind: String, now: u128) -> Self {
         let lost: u64 = output.lost.values().sum();
@@ -95,6 +106,7 @@ impl OutputReport {
             balanced: output.accepted == settled + output.queued,
             lag: Lag { entries: output.queued, bytes: output.queued_bytes, seconds },
             links: output.links.iter().map(LinkReport::new).collect(),
+            fates: BTreeMap::new(),
             name: output.name,
             kind,
             configured: output.configured,
@@ -127,6 +139,7 @@ impl OutputReport {
             low_lsn: log.synced_lsn.saturating_add(1),
             lag: Lag { entries: 0, bytes: 0, seconds: Some(0.0) },
             links: Vec::new(),
+            fates: BTreeMap::new(),
             balanced: log.balanced,
         }
     }
