@@ -48,7 +48,8 @@ impl Fleet {
         name: &str,
         spread: Spread,
     ) -> Result<Self> {
-        let program = Program { plant: None, beacon: None, binary: program.binary.clone() };
+        let (binary, source) = (program.binary.clone(), program.source);
+        let program = Program { binary, source, plant: None, beacon: None };
         let node = |number: u32| {
             let data = work.join(format!("{name}-destination-{number}"));
             let with = |end: &str| data.with_extension(end);
@@ -179,7 +180,8 @@ mod tests {
     use super::*;
 
     fn fleet(policy: Policy) -> Fleet {
-        let program = Program { binary: "none".into(), plant: None, beacon: None };
+        let source = crate::crash::Source::Graphite;
+        let program = Program { binary: "none".into(), source, plant: None, beacon: None };
         let node = |port: u16| Node {
             place: Place { data: "d".into(), ports: "p".into(), output: "o".into() },
             address: Some(([127, 0, 0, 1], port).into()),

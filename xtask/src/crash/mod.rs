@@ -15,6 +15,7 @@ mod oracle;
 mod plan;
 mod program;
 mod round;
+mod sessions;
 mod trial;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -29,7 +30,7 @@ use self::trial::{Failure, Trial};
 use crate::flags;
 
 pub(crate) use self::plan::Rng;
-pub(crate) use self::program::{Profile, build, executable};
+pub(crate) use self::program::{Profile, Source, build, executable};
 
 const ROUNDS: u32 = 20;
 /// The planted bugs that the log and the muxer have behind the feature `plants`, and whether only a
@@ -87,7 +88,8 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     let power = flags.power || needs_power;
     let profile = flags.profile.unwrap_or_default();
     println!(
-        "crash: {rounds} rounds, seed {seed}, plant {}, each kill {}",
+        "crash: {rounds} rounds, seed {seed}, source {}, plant {}, each kill {}",
+        flags.source.unwrap_or_default().name(),
         plant.unwrap_or("not asked for"),
         match (power, flags.power) {
             (false, _) => "leaves what the system has in memory",
@@ -104,7 +106,8 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     let binary = work.path().join("ingestry");
     std::fs::copy(&built, &binary).with_context(|| format!("cannot copy {}", built.display()))?;
     let beacon = power.then(|| work.path().join("beacon"));
-    let program = Program { binary, plant, beacon };
+    let source = flags.source.unwrap_or_default();
+    let program = Program { binary, source, plant, beacon };
     let mut trial = Trial::new(&program, work.path(), flags.keep.is_some());
     let result = trial.rounds(seed, rounds).and_then(|()| trial.last_start());
     let is_good = report(plant, &result, &trial.coverage);

@@ -115,13 +115,14 @@ impl<'a> Trial<'a> {
         self.breaks.links += done.harm.kills;
         let traces = Traces::read(&self.data)?;
         self.coverage.add(plan, &done, &traces, killed_before);
-        for Outcome { connection, sent, end } in &done.outcomes {
+        for Outcome { connection, sent, reported, end } in &done.outcomes {
             let id = Id { round: plan.number, connection: *connection };
             let (complete, after_kill) = match end {
                 End::EndOfFile(at) => (true, *at > done.killed),
                 End::Broken(..) => (false, false),
             };
-            let account = Account { sent: *sent, complete, after_kill, found_before: 0 };
+            let (sent, reported) = (*sent, *reported);
+            let account = Account { sent, complete, after_kill, reported, found_before: 0 };
             self.accounts.insert(id, account);
         }
         self.check(&format!("after the kill of round {}", plan.number), Some(plan.number))?;
@@ -151,7 +152,7 @@ impl<'a> Trial<'a> {
         self.data = self.work.join(&name);
         let fleet = Fleet::start(self.program, self.work, &name, plan.spread)?;
         let path = self.work.join("ingestry.toml");
-        std::fs::write(&path, round::config(plan.max_bytes, &fleet.config()))?;
+        std::fs::write(&path, round::config(self.program.source, plan.max_bytes, &fleet.config()))?;
         self.config = Some(path);
         self.fleet = Some(fleet);
         Ok(())
