@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use ingest_entry::TagId;
 use ingest_mux::{
-    CloseReport, DefineError, Filter, Health, Level, Muxer, Output, SharedDestination, StartError,
-    Status,
+    CloseReport, DefineError, Filter, Health, Identity, Level, Muxer, Output, Relay,
+    SharedDestination, StartError, Status,
 };
 use ingest_wire::Secret;
 use tokio::net::{TcpListener, UdpSocket};
@@ -22,7 +22,7 @@ use crate::admin::{self, View};
 use crate::config::{
     Config, DestinationKind, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource,
     HydraSource, ListenAddr, LoggregatorSource, Route, SecretError, SecretFrom, ServerTls,
-    SourceConfig, SourceKind, TlsFileError,
+    SourceConfig, SourceKind, StateMessages, TlsFileError,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
@@ -147,9 +147,29 @@ struct Inner {
     muxer: Muxer,
     counters: Vec<Arc<SourceCounters>>,
     stores: Vec<String>,
-    /// The types of the configured destinations.
-    outputs: BTreeMap<String, &'static str>,
+    /// The configured destinations.
+    outputs: BTreeMap<String, OutputKind>,
     started: Instant,
+}
+
+/// What a destination is, for operators.
+#[derive(Debug)]
+struct OutputKind {
+    type_name: &'static str,
+    /// Where its links lead, in their order.
+    targets: Vec<String>,
+}
+
+impl OutputKind {
+    fn of(kind: &DestinationKind) -> Self {
+        let targets = match kind {
+            DestinationKind::Gravwell(gravwell) => {
+                gravwell.targets.iter().map(ToString::to_string).collect()
+            }
+            DestinationKind::Store => Vec::new(),
+        };
+        Self { type_name: kind.type_name(), targets }
+    }
 }
 
 /// What a stopped gateway leaves.
@@ -207,6 +227,7 @@ impl Gateway {
             Durability::Disk => Level::Disk,
         };
         let memory = muxer.log().status().limits.memory;
+        muxer.announcement().set_minimal(config.delivery.state == StateMessages::Minimal);
         let dir = config.log.dir.clone();
         for (source, listener) in config.sources.iter().zip(listeners) {
             let named = |error| GatewayError::Define { name: source.name.clone(), error };
@@ -234,6 +255,7 @@ impl Gateway {
                 stopping: stopping.clone(),
             };
             cx.counters.follow(cx.source.clone());
+            cx.counters.children.tell(muxer.announcement());
             counters.push(Arc::clone(&cx.counters));
             addresses.extend(bound.map(|bound| (source.name.clone(), bound)));
             let service = match (&source.kind, listener) {
@@ -267,7 +289,7 @@ impl Gateway {
         let outputs = config
             .destinations
             .iter()
-            .map(|destination| (destination.name.clone(), destination.kind.type_name()))
+            .map(|destination| (destination.name.clone(), OutputKind::of(&destination.kind)))
             .collect();
         let inner = Arc::new(Inner { muxer, counters, stores, outputs, started: Instant::now() });
         let mut sources = JoinSet::new();
@@ -324,6 +346,14 @@ impl Gateway {
         self.inner.muxer.status()
     }
 
+    /// Takes the lines of the program's own log, for the tag `gravwell`.
+    ///
+    /// # Errors
+    /// [`DefineError`].
+    pub fn relay(&self) -> Result<Relay, DefineError> {
+        self.inner.muxer.relay()
+    }
+
     /// The sources' counters.
     #[must_use]
     pub fn sources(&self) -> &[Arc<SourceCounters>] {
@@ -368,12 +398,26 @@ async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
 ) -> Result<Muxer, GatewayError> {
-    let mut builder = Muxer::builder().dir(&config.log.dir).log(log_options(&config.log));
+    let identity = Identity {
+        name: "ingestry".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        label: config.delivery.label.clone(),
+        ..Identity::default()
+    };
+    let mut builder = Muxer::builder()
+        .dir(&config.log.dir)
+        .log(log_options(&config.log))
+        .identity(identity)
+        .longest_wait(config.delivery.longest_wait);
+    if let Some(rate) = config.delivery.rate_limit {
+        builder = builder.rate_limit(rate);
+    }
     let mut names = Vec::new();
     for destination in &config.destinations {
         let name = &destination.name;
         if let DestinationKind::Gravwell(gravwell) = &destination.kind {
             let output = Output::new(name).filter(filter(&config.routes, name));
+            let output = destinations::outflow::apply(output, &gravwell.outflow);
             builder = builder.output(destinations::gravwell::output(output, name, gravwell)?);
             names.push(name.clone());
         }
@@ -554,7 +598,11 @@ impl View for Inner {
     }
 
     fn output_type(&self, name: &str) -> &str {
-        self.outputs.get(name).copied().unwrap_or("injected")
+        self.outputs.get(name).map_or("injected", |output| output.type_name)
+    }
+
+    fn output_targets(&self, name: &str) -> &[String] {
+        self.outputs.get(name).map_or(&[], |output| &output.targets)
     }
 
     fn ready(&self) -> bool {

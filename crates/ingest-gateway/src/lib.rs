@@ -11,6 +11,7 @@ mod gateway;
 mod inherited;
 mod log_options;
 pub mod map;
+mod relay;
 mod secret;
 mod sidecars;
 mod sources;
@@ -19,4 +20,5 @@ pub mod units;
 
 pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};
 pub use inherited::Inherited;
+pub use relay::LogRelay;
 pub use secret::IngestSecretError;

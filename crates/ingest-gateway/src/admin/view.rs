@@ -22,6 +22,11 @@ pub trait View: Send + Sync + 'static {
         "injected"
     }
 
+    /// Where the links of a configured output lead, in their order, as far as that is known.
+    fn output_targets(&self, _name: &str) -> &[String] {
+        &[]
+    }
+
     /// Whether every listener is up and the log takes entries.
     fn ready(&self) -> bool;
 

@@ -1,3 +1,4 @@
 //! Where data goes: one file for each kind of destination.
 
 pub(crate) mod gravwell;
+pub(crate) mod outflow;
