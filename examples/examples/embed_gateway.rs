@@ -66,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     let gateway = gateway.await?;
 
     // A client: the end of file that answers its own says that everything is on disk.
-    let address = gateway.addresses().get("metrics").context("the source listens")?;
+    let address = gateway.addresses().remove("metrics").context("the source listens")?;
     let mut client = TcpStream::connect(address).await?;
     client.write_all(b"local.test.diceroll 4 1700000000\nthis is no metric\n").await?;
     client.shutdown().await?;

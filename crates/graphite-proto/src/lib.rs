@@ -14,6 +14,8 @@
 //! | replace what storage dislikes in a name | [`sanitise()`] |
 //! | know whose connection a proxy passes on | [`proxy`] |
 //! | choose a server by consistent hashing | [`hashing`] |
+//! | write points in the form that a server reads | [`PointEncoder`], [`Wire`] |
+//! | send them to a server (feature `sender`) | `Link`, `Sender` |
 //! | read from tokio sockets (feature `listener`) | `Connection`, `Datagrams` |
 //!
 //! The core has no sockets, clocks or threads: bytes and the present time go in, events come out.
@@ -23,6 +25,7 @@
 pub mod amqp;
 mod canonical;
 mod decoder;
+mod encoder;
 mod frames;
 pub mod hashing;
 mod line;
@@ -42,8 +45,11 @@ mod typed;
 
 #[cfg(feature = "listener")]
 mod listener;
+#[cfg(feature = "sender")]
+mod sender;
 
 pub use decoder::{LineDecoder, decode_datagram};
+pub use encoder::{PointEncoder, Wire};
 pub use frames::{FrameDecoder, FrameError};
 #[cfg(feature = "listener")]
 pub use listener::{Connection, Datagrams, MAX_DATAGRAM};
@@ -51,6 +57,8 @@ pub use metric::{Metric, MetricRef};
 pub use options::{Infinite, Options, PathRule, Profile};
 pub use reason::{Event, MAX_REJECTED_LINE, RejectReason, Rejected};
 pub use sanitise::{SANITISE_ALLOWED, sanitise, sanitise_with};
+#[cfg(feature = "sender")]
+pub use sender::{Backoff, Connect, Link, Sender, SenderOptions, Tcp};
 pub use sending::Unsendable;
 pub use stream::{Format, StreamDecoder};
 pub use time::Timestamp;

@@ -44,6 +44,7 @@ pub(crate) struct Sendable<'a> {
 }
 
 impl<'a> Sendable<'a> {
+    /// The point, where all receivers read it alike.
     pub(crate) fn new(metric: &MetricRef<'a>, infinite: bool) -> Result<Self, Unsendable> {
         if metric.lossy.is_some() {
             return Err(Unsendable::Path);

@@ -5,6 +5,8 @@
 //! that is not there is printed as absent.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "../../../testdata/support/folder.rs"]
+mod folder;
 #[path = "golden/framed.rs"]
 mod framed;
 #[path = "golden/placement.rs"]
@@ -15,7 +17,7 @@ mod plaintext;
 mod sha256;
 #[path = "golden/tagged.rs"]
 mod tagged;
-#[path = "golden/vectors.rs"]
+#[path = "../../../testdata/support/vectors.rs"]
 mod vectors;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +51,7 @@ static MOST_BYTES: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn vectors_of_the_real_programs() {
-    let folder = vectors::folder();
+    let folder = folder::folder("graphite");
     let mut present = 0;
     let mut failures = Vec::new();
     for (file, mut check) in formats() {

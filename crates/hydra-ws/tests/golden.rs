@@ -8,14 +8,14 @@
 
 #[path = "golden/compare.rs"]
 mod compare;
+#[path = "../../../testdata/support/folder.rs"]
+mod folder;
 #[path = "golden/http.rs"]
 mod http;
 #[path = "golden/socket.rs"]
 mod socket;
 #[path = "golden/stubs.rs"]
 mod stubs;
-
-use std::path::{Path, PathBuf};
 
 use hydra_ws::{Dialect, Options};
 use serde_json::Value;
@@ -28,16 +28,6 @@ const FILES: [&str; 6] = [
     "http-seed.jsonl",
     "http-head.jsonl",
 ];
-
-fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // A relative path means one from the root of the workspace, where cargo is called.
-    let vectors = match std::env::var_os("INGESTRY_VECTORS") {
-        Some(path) => root.join(path),
-        None => root.join("testdata/vectors"),
-    };
-    vectors.join("hydra")
-}
 
 fn options(row: &Value) -> Option<Options> {
     let dialect = match row["dialect"].as_str()? {
@@ -60,7 +50,7 @@ fn check(row: &Value) -> Result<usize, String> {
 
 #[test]
 fn vectors_of_the_original() {
-    let folder = folder();
+    let folder = folder::folder("hydra");
     let mut present = 0;
     let mut failures = Vec::new();
     for file in FILES {

@@ -5,7 +5,9 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing)]
 
-#[path = "support/rows.rs"]
+#[path = "../../../testdata/support/folder.rs"]
+mod folder;
+#[path = "../../../testdata/support/rows.rs"]
 mod rows;
 #[path = "support/sha256.rs"]
 mod sha256;
@@ -208,7 +210,7 @@ fn compare_entry(found: &EntryRef<'_>, want: &Value, tally: &mut Tally) {
 
 #[test]
 fn the_folder_holds_a_format() {
-    let folder = rows::folder();
+    let folder = folder::folder("gravwell");
     let found: Vec<_> = FORMATS.iter().filter(|file| folder.join(file).exists()).collect();
     println!("{}: {found:?}", folder.display());
     assert!(!found.is_empty(), "{} holds none of {FORMATS:?}", folder.display());

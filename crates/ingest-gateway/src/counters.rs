@@ -1,6 +1,7 @@
 //! What a source counts. Items are what the protocol carries (lines, say); each is accepted, or
 //! refused for exactly one reason.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -100,7 +101,7 @@ pub struct SourceCounters {
     /// Type in the configuration.
     pub kind: &'static str,
     /// Address that is really bound.
-    pub listen: String,
+    listen: Mutex<String>,
     /// Why items are refused: the names of [`Totals::refused`].
     pub reasons: Vec<&'static str>,
     totals: Mutex<Totals>,
@@ -130,7 +131,7 @@ impl SourceCounters {
         Self {
             name: name.to_owned(),
             kind,
-            listen,
+            listen: Mutex::new(listen),
             totals: Mutex::new(Totals::new(reasons.len())),
             log: OnceLock::new(),
             reasons,
@@ -151,6 +152,18 @@ impl SourceCounters {
     /// Adds what a batch came to.
     pub fn add(&self, batch: &Totals) {
         self.lock().add(batch);
+    }
+
+    /// The address that is really bound; empty if the source connects, or runs no more.
+    #[must_use]
+    pub fn listen(&self) -> String {
+        self.listen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It listens there from now on.
+    pub(crate) fn listens(&self, address: Option<SocketAddr>) {
+        let listen = address.map(|address| address.to_string()).unwrap_or_default();
+        *self.listen.lock().unwrap_or_else(PoisonError::into_inner) = listen;
     }
 
     /// From now on what the log drops of this source is not counted as accepted.

@@ -12,13 +12,16 @@ mod inherited;
 mod log_options;
 pub mod map;
 mod relay;
+mod reload_files;
 mod secret;
 mod sidecars;
 mod sources;
 mod suggest;
 pub mod units;
 
-pub use gateway::{Builder, Gateway, GatewayError, STOP_DEADLINE, StopReport};
+pub use gateway::{
+    Builder, Gateway, GatewayError, ReloadError, ReloadOptions, Reloaded, STOP_DEADLINE, StopReport,
+};
 pub use inherited::Inherited;
 pub use relay::LogRelay;
 pub use secret::IngestSecretError;

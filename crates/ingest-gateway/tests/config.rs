@@ -4,6 +4,9 @@
 //! exactly what is reported about it when the file is called `f`.
 #![allow(clippy::indexing_slicing, clippy::print_stdout)]
 
+#[path = "support/mutate.rs"]
+mod mutate;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +14,8 @@ use ingest_gateway::config::{
     BadTags, Config, DestinationKind, Durability, Infinity, Loaded, MAX_FILE, OnFull, Policy,
     Profile, Protocol, Rejected, SecretFrom, SourceKind, Tagged, Values, load, parse,
 };
+
+use mutate::{Random, mutate};
 
 const SYNTAX: &str = include_str!("configs/syntax.txt");
 const LOG: &str = include_str!("configs/log.txt");
@@ -241,85 +246,6 @@ fn files_are_read_up_to_a_limit() {
     assert_eq!(error, format!("{}: cannot be read: larger than 1 MiB", file.display()));
     assert!(load(dir.path()).unwrap_err().to_string().contains(": cannot be read: "));
     assert!(load(&dir.path().join("none")).unwrap_err().errors[0].place().is_none());
-}
-
-/// A small deterministic generator (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
-
-/// Changes a few places of a text: bytes, lines, and pieces that mean something to TOML.
-fn mutate(text: &[u8], random: &mut Random) -> Vec<u8> {
-    const PIECES: &[&str] = &[
-        "[",
-        "]",
-        "[[",
-        "]]",
-        "{",
-        "}",
-        "=",
-        ".",
-        ",",
-        "\"",
-        "\"\"\"",
-        "'",
-        "#",
-        "\n",
-        "\r",
-        "\\",
-        "\\u0000",
-        "\0",
-        "\u{feff}",
-        "é",
-        "-",
-        "_",
-        "0",
-        "1e999",
-        "nan",
-        "true",
-        "2024-01-01",
-        "type = \"graphite\"\n",
-        "[sources.x]\n",
-        "[log.keep]\n",
-        "99999999999999999999",
-        " MiB",
-    ];
-    let mut text = text.to_vec();
-    for _ in 0..=random.below(3) {
-        let at = random.below(text.len() + 1);
-        let to = (at + random.below(20)).min(text.len());
-        match random.below(6) {
-            0 if at < text.len() => {
-                let any = if random.below(8) == 0 { 256 } else { 128 };
-                text[at] = random.below(any) as u8;
-            }
-            1 => drop(text.drain(at..to)),
-            2 => {
-                let piece = PIECES[random.below(PIECES.len())];
-                drop(text.splice(at..at, piece.bytes()));
-            }
-            3 => {
-                let copy = text[at..to].to_vec();
-                let at = random.below(text.len() + 1);
-                drop(text.splice(at..at, copy));
-            }
-            4 => {
-                let mut lines: Vec<&[u8]> = text.split(|b| *b == b'\n').collect();
-                let (a, b) = (random.below(lines.len()), random.below(lines.len()));
-                lines.swap(a, b);
-                text = lines.join(&b'\n');
-            }
-            _ => text.truncate(at.max(text.len() / 2)),
-        }
-    }
-    text
 }
 
 #[test]

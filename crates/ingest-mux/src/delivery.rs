@@ -9,6 +9,7 @@ use ingest_wal::{Lsn, Refused, Writer};
 
 use crate::block_on::block_on;
 use crate::error::Undelivered;
+use crate::outputs::Outputs;
 use crate::shared::Shared;
 use crate::sync::lock;
 
@@ -16,7 +17,7 @@ use crate::sync::lock;
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) writer: Writer,
-    pub(crate) outputs: Arc<[Arc<Shared>]>,
+    pub(crate) outputs: Outputs,
 }
 
 impl Delivery {
@@ -24,12 +25,25 @@ impl Delivery {
     /// all of it was delivered.
     pub(crate) async fn delivered(&self, range: Range<Lsn>, tags: &[TagId]) -> bool {
         let mut all = true;
-        for output in self.outputs.iter() {
+        for output in self.outputs.all().iter() {
             if tags.iter().any(|tag| output.matcher.takes(*tag)) {
-                all &= output.until_settled(&range).await;
+                all &= self.settled(output, &range).await;
             }
         }
         all
+    }
+
+    /// Waits until an output, or the one that took its place, has settled all of `range`: whether
+    /// all of it was delivered.
+    async fn settled(&self, output: &Arc<Shared>, range: &Range<Lsn>) -> bool {
+        let mut output = Arc::clone(output);
+        loop {
+            let delivered = output.until_settled(range).await;
+            match self.outputs.instead_of(&output) {
+                Some(next) if !delivered => output = next,
+                _ => return delivered,
+            }
+        }
     }
 
     /// Waits until everything that was handed over before is on disk.
@@ -43,8 +57,8 @@ impl Delivery {
     async fn everything(&self, end: Lsn) -> Result<(), Refused> {
         self.writer.sync();
         self.writer.synced(end).await?;
-        for output in self.outputs.iter() {
-            output.until_settled(&(0..end)).await;
+        for output in self.outputs.all().iter() {
+            self.settled(output, &(0..end)).await;
         }
         Ok(())
     }
@@ -54,7 +68,7 @@ impl Delivery {
         let end = self.writer.next();
         self.writer.sync();
         if self.writer.synced(end).await.is_ok() {
-            for output in self.outputs.iter() {
+            for output in self.outputs.all().iter() {
                 if !lock(&output.state).links.is_empty() {
                     output.until_settled(&(0..end)).await;
                 }
@@ -79,6 +93,7 @@ impl Delivery {
     fn judge(&self, end: Lsn, done: Option<Result<(), Refused>>) -> Result<(), Undelivered> {
         let outputs: Vec<_> = self
             .outputs
+            .all()
             .iter()
             .filter_map(|output| {
                 let left = lock(&output.state).left_below(end);

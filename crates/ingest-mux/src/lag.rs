@@ -7,6 +7,7 @@ use std::time::Duration;
 use ingest_wal::{Log, Lsn, MissingCause};
 
 use crate::output::{OnLag, Settled};
+use crate::outputs::Outputs;
 use crate::shared::Shared;
 use crate::sync::lock;
 
@@ -16,14 +17,11 @@ const EVERY: Duration = Duration::from_millis(500);
 const REASON: &str = "lag";
 
 /// Looks until the log is gone.
-pub(crate) async fn watch(log: Weak<Log>, outputs: Arc<[Arc<Shared>]>) {
-    if outputs.len() < 2 {
-        return;
-    }
+pub(crate) async fn watch(log: Weak<Log>, outputs: Outputs) {
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(log) = log.upgrade() else { return };
-        look(&log, &outputs);
+        look(&log, &outputs.all());
     }
 }
 

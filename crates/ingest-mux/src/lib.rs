@@ -58,6 +58,7 @@ mod memory_fs;
 mod muxer;
 mod names;
 mod output;
+mod outputs;
 mod rate;
 mod relay;
 mod sender;

@@ -1,13 +1,12 @@
 //! The muxer: one log, its sources, its outputs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingest_entry::{TagId, TagName};
 use ingest_wal::{Catalog, Cursor, Item, Limits, Log, Lsn, MissingCause, Options, Tally, Writer};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -15,21 +14,19 @@ use crate::about::About;
 use crate::attach::Attach;
 use crate::builder::Builder;
 use crate::delivery::Delivery;
-use crate::destination::SharedDestination;
 use crate::error::{DefineError, SendError, StartError, Undelivered};
-use crate::lease::Leases;
-use crate::matcher::Matcher;
+use crate::lag;
 use crate::memory_fs::MemoryFileSystem;
 use crate::names::Names;
 use crate::output::{Account, From};
+use crate::outputs::{Outputs, Tasks};
 use crate::rate::Limiter;
 use crate::relay::Relay;
 use crate::sender::Sender;
-use crate::shared::{Shared, State};
+use crate::shared::Shared;
 use crate::source::{Common, Source};
 use crate::status::{CloseReport, OutputStatus, Refusals, Status};
 use crate::sync::lock;
-use crate::{feeder, lag, link};
 
 /// What a sender may have in flight between it and the disk.
 const SENDER_BUDGET: u64 = 8 << 20;
@@ -63,11 +60,12 @@ impl Tags {
 
 /// What the log asks of the muxer.
 #[derive(Debug, Default)]
-struct Book {
-    names: Arc<Names>,
-    outputs: Mutex<Option<Vec<Arc<Shared>>>>,
+pub(crate) struct Book {
+    pub(crate) names: Arc<Names>,
+    /// `None` until the outputs are known.
+    outputs: OnceLock<Outputs>,
     /// Outputs that are not configured any more.
-    absent: Mutex<BTreeMap<String, Account>>,
+    pub(crate) absent: Mutex<BTreeMap<String, Account>>,
 }
 
 impl Catalog for Book {
@@ -96,9 +94,8 @@ impl Catalog for Book {
     }
 
     fn cursors(&self) -> Option<Vec<Cursor>> {
-        let outputs = lock(&self.outputs);
+        let outputs = self.outputs.get()?.all();
         let mut cursors: Vec<Cursor> = outputs
-            .as_ref()?
             .iter()
             .map(|output| lock(&output.state).account.to_cursor(&output.name, false))
             .collect();
@@ -111,7 +108,7 @@ impl Catalog for Book {
     }
 }
 
-fn unix_seconds() -> i64 {
+pub(crate) fn unix_seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
@@ -119,12 +116,17 @@ fn unix_seconds() -> i64 {
 /// One log, its sources and its outputs.
 #[derive(Debug)]
 pub struct Muxer {
-    log: Arc<Log>,
-    book: Arc<Book>,
-    common: Arc<Common>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) book: Arc<Book>,
+    pub(crate) common: Arc<Common>,
+    pub(crate) outputs: Outputs,
+    pub(crate) tasks: tokio::sync::Mutex<Tasks>,
+    /// The limit of all outputs together.
+    pub(crate) for_all: Option<Arc<Limiter>>,
+    /// Longest wait between two attempts to connect.
+    pub(crate) longest_wait: Duration,
     delivery: Delivery,
     refusals: Refusals,
-    tasks: JoinSet<()>,
     /// Ends with the muxer.
     _helpers: JoinSet<()>,
 }
@@ -157,72 +159,50 @@ impl Muxer {
             .iter()
             .map(|cursor| (cursor.name.clone(), Account::from_cursor(cursor)))
             .collect();
-        let mut outputs: Vec<(Arc<Shared>, Vec<SharedDestination>)> = Vec::new();
+        let outputs = Outputs::default();
+        let delivery = Delivery { writer: log.writer(), outputs: outputs.clone() };
+        let mut helpers = JoinSet::new();
+        helpers.spawn(lag::watch(Arc::downgrade(&log), outputs.clone()));
+        let common = Arc::new(Common { attach, address: builder.address, about, has_directory });
+        let muxer = Self {
+            log,
+            book,
+            common,
+            outputs,
+            tasks: tokio::sync::Mutex::default(),
+            for_all: builder.rate.map(|rate| Arc::new(Limiter::new(rate))),
+            longest_wait: builder.longest_wait,
+            delivery,
+            refusals: Refusals::default(),
+            _helpers: helpers,
+        };
+        let mut known = Vec::new();
         let mut some_are_new = false;
-        let for_all = builder.rate.map(|rate| Arc::new(Limiter::new(rate)));
         for output in builder.outputs {
-            if outputs.iter().any(|(have, _)| have.name == output.name) {
+            if known.iter().any(|(have, _): &(Arc<Shared>, _)| have.name == output.name) {
                 return Err(StartError::OutputTwice(output.name));
             }
             let account = kept.remove(&output.name);
             some_are_new |= account.is_none();
-            let own = output.rate.map(|rate| Arc::new(Limiter::new(rate)));
-            let account = first_account(&log, account, output.from);
-            let shared = Arc::new(Shared {
-                state: Mutex::new(State::new(account, output.links.len())),
-                name: output.name,
-                matcher: Matcher::new(output.filter, Arc::clone(&book.names)),
-                policy: output.policy,
-                lag: output.lag,
-                names: Arc::clone(&book.names),
-                about: Arc::clone(&about),
-                log_id: log.log_id(),
-                writer: log.writer(),
-                limiters: own.into_iter().chain(for_all.clone()).collect(),
-                ready: Notify::new(),
-                feed: Notify::new(),
-                settled: Notify::new(),
-            });
-            outputs.push((shared, output.links));
+            known.push((muxer.add_output(&output, account), output));
         }
         let now = unix_seconds();
         for account in kept.values_mut() {
             account.absent_since.get_or_insert(now);
         }
-        *lock(&book.absent) = kept;
-        *lock(&book.outputs) = Some(outputs.iter().map(|(shared, _)| Arc::clone(shared)).collect());
+        *lock(&muxer.book.absent) = kept;
+        let _ = muxer.book.outputs.set(muxer.outputs.clone());
         // A new output exists once its start is durable, before anything is accepted.
         // Twice: should the newest snapshot be damaged, the one before it knows them too.
         if some_are_new {
-            log.snapshot().map_err(StartError::Positions)?;
-            log.snapshot().map_err(StartError::Positions)?;
+            muxer.log.snapshot().map_err(StartError::Positions)?;
+            muxer.log.snapshot().map_err(StartError::Positions)?;
         }
-        let mut tasks = JoinSet::new();
-        for (shared, links) in &outputs {
-            let reader = log.reader(lock(&shared.state).fed);
-            tasks.spawn(feeder::run(Arc::clone(shared), reader, log.writer()));
-            for (link, destination) in links.iter().enumerate() {
-                let held = Arc::new(Mutex::new(VecDeque::new()));
-                let leases = Leases { shared: Arc::clone(shared), link, held };
-                let destination = Arc::clone(destination);
-                tasks.spawn(link::supervise(destination, leases, builder.longest_wait));
-            }
-        }
-        let outputs = outputs.into_iter().map(|(shared, _)| shared).collect();
-        let delivery = Delivery { writer: log.writer(), outputs };
-        let mut helpers = JoinSet::new();
-        helpers.spawn(lag::watch(Arc::downgrade(&log), Arc::clone(&delivery.outputs)));
-        let address = builder.address;
-        let common = Arc::new(Common { attach, address, about, has_directory });
-        Ok(Self {
-            log,
-            book,
-            common,
-            delivery,
-            refusals: Refusals::default(),
-            tasks,
-            _helpers: helpers,
-        })
+        let going = known
+            .iter()
+            .map(|(shared, output)| (output.name.clone(), muxer.set_going(shared, output)));
+        let going = tokio::sync::Mutex::new(going.collect());
+        Ok(Self { tasks: going, ..muxer })
     }
 
     /// The log below.
@@ -317,7 +297,7 @@ impl Muxer {
     #[must_use]
     pub fn status(&self) -> Status {
         let mut outputs: Vec<OutputStatus> =
-            self.delivery.outputs.iter().map(|output| self.output_status(output)).collect();
+            self.outputs.all().iter().map(|output| self.output_status(output)).collect();
         for (name, account) in lock(&self.book.absent).iter() {
             outputs.push(account_status(&self.log, name, account).check());
         }
@@ -355,10 +335,12 @@ impl Muxer {
         let for_the_log = (deadline / 10).clamp(SHORTEST_CLOSE / 2, Duration::from_secs(1));
         let delivery = self.delivery.clone();
         let _ = tokio::time::timeout_at(until - for_the_log, delivery.all_linked()).await;
-        self.delivery.outputs.iter().for_each(|output| output.close());
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(until - for_the_log, ended).await.is_err() {
-            self.tasks.shutdown().await;
+        self.outputs.all().iter().for_each(|output| output.close());
+        for running in self.tasks.get_mut().values_mut() {
+            let ended = async { while running.join_next().await.is_some() {} };
+            if tokio::time::timeout_at(until - for_the_log, ended).await.is_err() {
+                running.shutdown().await;
+            }
         }
         let (status, has_directory) = (self.status(), self.common.has_directory);
         let (log, writer) = (Arc::clone(&self.log), self.log.writer());
@@ -403,7 +385,7 @@ fn ring(mut options: Options, bytes: u64) -> Result<Options, StartError> {
     Ok(options)
 }
 
-fn first_account(log: &Log, kept: Option<Account>, from: From) -> Account {
+pub(crate) fn first_account(log: &Log, kept: Option<Account>, from: From) -> Account {
     kept.unwrap_or_else(|| {
         let durable = log.writer().synced_end();
         // Without the state of the outputs nobody knows what was delivered: then everything is,

@@ -53,7 +53,10 @@ pub(crate) struct State {
     pub(crate) again: RangeSet,
     /// The feeder has read everything below.
     pub(crate) fed: Lsn,
+    /// No lease is given any more.
     pub(crate) closed: bool,
+    /// Nothing will be settled any more.
+    pub(crate) ended: bool,
     pub(crate) links: Vec<LinkState>,
     /// What each of the links has on its hands.
     pub(crate) loads: Vec<Load>,
@@ -100,6 +103,7 @@ impl State {
             ready: VecDeque::new(),
             again: RangeSet::new(),
             closed: false,
+            ended: false,
             links: vec![LinkState::default(); links],
             loads: vec![Load::default(); links],
             taken: 0,
@@ -227,7 +231,7 @@ impl Shared {
                 if state.has_settled(range) {
                     return state.lost.total_in(range) == 0;
                 }
-                if state.closed {
+                if state.ended {
                     return false;
                 }
             }
@@ -235,11 +239,17 @@ impl Shared {
         }
     }
 
-    /// Ends the output: no lease is given any more.
-    pub(crate) fn close(&self) {
+    /// No lease is given any more; links still get confirmed what they sent.
+    pub(crate) fn retire(&self) {
         lock(&self.state).closed = true;
         self.feed.notify_one();
         self.ready.notify_waiters();
+    }
+
+    /// Ends the output.
+    pub(crate) fn close(&self) {
+        lock(&self.state).ended = true;
+        self.retire();
         self.settled.notify_waiters();
     }
 }

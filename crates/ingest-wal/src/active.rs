@@ -191,6 +191,11 @@ impl ActiveSegment {
         Ok(())
     }
 
+    /// Whether nothing of it is durable: it is written to a spare file, and the first group is to come.
+    pub(crate) fn awaits_its_name(&self) -> bool {
+        self.spare.is_some()
+    }
+
     pub(crate) fn name(&self) -> SegmentName {
         self.segment.name
     }
@@ -364,8 +369,12 @@ impl ActiveSegment {
         Ok(())
     }
 
-    /// Gives the segment up as it is. One that is none yet is gone.
-    pub(crate) fn abandon(self) {
+    /// Gives the segment up as it is. One that is none yet is gone. `again`: records that are written
+    /// again in the next one.
+    pub(crate) fn abandon(mut self, again: &[RecordHeader]) {
+        for header in again.iter().filter(|header| header.kind == Kind::Entries) {
+            self.account.take_back(header.first, header.count, header.body_len);
+        }
         match self.spare {
             Some(spare) => give_up_spare(&self.shared, spare),
             None => self.segment.finish(&self.account),

@@ -99,6 +99,8 @@ pub(crate) struct Committer {
     active: Option<ActiveSegment>,
     /// Ranges that the first segment of this run names.
     announce: Vec<Missing>,
+    /// Of these, the ones that stand in front of a spare file's first group, until that is durable.
+    in_front: Vec<Missing>,
     /// What the opening found witnessed, until that segment is begun.
     found_synced: Option<Lsn>,
     /// This run has a segment of its own: its epoch stands in a durable name. Only then may a
@@ -140,6 +142,7 @@ impl Committer {
             inbox,
             active: None,
             announce,
+            in_front: Vec::new(),
             found_synced: Some(found_synced),
             begun: false,
             next,
@@ -188,11 +191,13 @@ impl Committer {
         }
         // Until the void record is whole, what is in front of it must not make of gaps that nobody
         // was told to be durable ones that somebody was.
-        let synced =
-            self.found_synced.unwrap_or_else(|| self.shared.synced.end().saturating_sub(1));
+        let synced = self.found_synced.unwrap_or_else(|| self.sayable());
         let active = ActiveSegment::create(&self.shared, first, void.as_ref(), synced, self.begun)?;
-        // Later segments do not repeat it: it is durable now.
-        self.announce.clear();
+        // Later segments do not repeat it: it is durable now, or will be with the first group.
+        let named = std::mem::take(&mut self.announce);
+        if active.awaits_its_name() {
+            self.in_front = named;
+        }
         self.found_synced = None;
         self.begun = true;
         self.active = Some(active);
@@ -272,8 +277,21 @@ impl Committer {
     }
 
     fn needs_mark(&self) -> bool {
-        // A mark says that all before it was durable. What was dropped has to be named first.
-        self.shared.synced.end() > self.witnessed.saturating_add(1) && self.announce.is_empty()
+        self.markable().is_some_and(|synced| synced > self.witnessed)
+    }
+
+    /// The LSN that a mark may witness, if one may be written.
+    fn markable(&self) -> Option<Lsn> {
+        let open = self.announce.is_empty() || self.begun && self.active.is_some();
+        open.then(|| self.sayable())
+    }
+
+    /// The LSN up to which a record may say that all is durable. What was dropped has to be named
+    /// first: until then it is the last one in front of that.
+    fn sayable(&self) -> Lsn {
+        let unnamed = self.in_front.first().or_else(|| self.dropped_unnamed().first());
+        let end = unnamed.map_or_else(|| self.shared.synced.end(), |dropped| dropped.range.start);
+        end.saturating_sub(1)
     }
 
     /// Writes the next group, syncs where that is due, marks where it is idle.
@@ -375,8 +393,8 @@ impl Committer {
         if self.active.is_none() {
             self.begin()?;
         }
+        let synced = self.sayable();
         let Some(active) = self.active.as_mut() else { return Ok(()) };
-        let synced = self.shared.synced.end().saturating_sub(1);
         let mut headers = Vec::with_capacity(count);
         for submission in self.pending.iter().take(count) {
             headers.push(submission.header(synced, active.epoch()));
@@ -396,6 +414,7 @@ impl Committer {
         active.write(&mut slices)?;
         // In a spare file nothing counts, of whatever level, before it has its name.
         active.publish()?;
+        self.in_front.clear();
         self.witnessed = synced;
         let counters = &self.shared.counters;
         Counters::add(&counters.groups, 1);
@@ -470,10 +489,12 @@ impl Committer {
             // The segment was given up before its mark: the next one has it.
             self.begin()?;
         }
-        let synced = self.shared.synced.end().saturating_sub(1);
+        let Some(synced) = self.markable() else { return Ok(()) };
+        let next = if self.announce.is_empty() { self.next } else { synced.saturating_add(1) };
         let Some(active) = self.active.as_mut() else { return Ok(()) };
-        active.control(Kind::Mark, self.next, synced, &[])?;
+        active.control(Kind::Mark, next, synced, &[])?;
         active.sync()?;
+        self.in_front.clear();
         self.witnessed = synced;
         Counters::add(&self.shared.counters.marks, 1);
         Ok(())
@@ -484,16 +505,17 @@ impl Committer {
         if !self.unsynced.is_empty() {
             self.sync()?;
         }
-        let mut synced = self.shared.synced.end().saturating_sub(1);
+        let synced = self.sayable();
         let mut next = self.pending.front().map_or(self.next, |s| s.first);
         if let Some(mut active) = self.active.take() {
             // What was dropped is the next segment's to tell: this one ends before it.
             let dropped = self.dropped_unnamed();
             if let Some(first) = dropped.first() {
-                (synced, next) = (first.range.start.saturating_sub(1), first.range.start);
+                next = first.range.start;
             }
             let void = dropped.iter().map(Missing::count).sum();
             active.seal(synced, next, clean, void)?;
+            self.in_front.clear();
             self.witnessed = synced;
         }
         let _ = self.shared.chores.try_send(Chore::Look);
@@ -508,7 +530,9 @@ impl Committer {
                 segment = %active.name(), %error,
                 "Writing failed: the segment is given up, a new one is begun."
             );
-            active.abandon();
+            let again: Vec<_> =
+                self.unsynced.iter().map(|record| record.header(0, active.epoch())).collect();
+            active.abandon(&again);
             Counters::add(&self.shared.counters.segments_abandoned, 1);
             self.shared.epoch.fetch_add(1, Ordering::AcqRel);
             let mut again: VecDeque<_> = std::mem::take(&mut self.unsynced).into();
@@ -516,6 +540,9 @@ impl Committer {
             again.append(&mut self.pending);
             self.pending = again;
             self.unsynced_since = None;
+            let mut unnamed = std::mem::take(&mut self.in_front);
+            unnamed.append(&mut self.announce);
+            self.announce = unnamed;
             return;
         }
         if is_no_room(error) {

@@ -31,6 +31,8 @@ pub(crate) struct Keeper {
     before: Option<Totals>,
     /// Whether this run has made the name of each file durable.
     named: [bool; 2],
+    /// A segment's name is gone, and no sync of the directory covers that yet.
+    names_unsynced: bool,
     last: Instant,
 }
 
@@ -42,8 +44,17 @@ impl Keeper {
     ) -> Self {
         let (sequence, consumers_known) = (last_sequence.unwrap_or(0), last_sequence.is_some());
         let (written, last) = (None, Instant::now());
-        let (before, named) = (None, [false; 2]);
-        Self { shared, chores, sequence, consumers_known, written, before, named, last }
+        Self {
+            shared,
+            chores,
+            sequence,
+            consumers_known,
+            written,
+            before: None,
+            named: [false; 2],
+            names_unsynced: false,
+            last,
+        }
     }
 
     pub(crate) fn run(mut self) {
@@ -90,6 +101,11 @@ impl Keeper {
         }
         if !self.consumers_known {
             return Ok(());
+        }
+        if self.names_unsynced {
+            // It knows no more what was missing there: should the segment come back with a power cut,
+            // that would be counted again.
+            self.sync_names()?;
         }
         let snapshot = {
             let missing = lock(&shared.missing);
@@ -181,6 +197,14 @@ impl Keeper {
         // What was said to be dropped stays so as long as it is there: after a kill between the two.
         lock(&shared.missing).forget_dropped_below(passed.min(shared.oldest()));
         loop {
+            // One after the other, whatever the file system makes durable first: what lies between two
+            // that are there is not taken for what was passed.
+            if self.names_unsynced
+                && let Err(error) = self.sync_names()
+            {
+                tracing::warn!(%error, "Cannot sync the log's directory.");
+                break;
+            }
             let segments = shared.segments();
             let Some([oldest, next]) = segments.first_chunk::<2>() else { break };
             // The last one is being written; an account says that this one is not.
@@ -195,6 +219,7 @@ impl Keeper {
                 tracing::warn!(segment = %oldest.name, %error, "Cannot remove a segment.");
                 break;
             }
+            self.names_unsynced = true;
             // What is missing behind its last entry is still between an output and the next one.
             let dropped = {
                 let mut missing = lock(&shared.missing);
@@ -209,8 +234,10 @@ impl Keeper {
         if !changed && shared.health() == Health::Full {
             changed = shared.give_back_spare() || self.drop_oldest();
         }
-        if changed || lock(&shared.spares).unsettled() {
-            self.sync_names();
+        if changed || self.names_unsynced || lock(&shared.spares).unsettled() {
+            if let Err(error) = self.sync_names() {
+                tracing::warn!(%error, "Cannot sync the log's directory.");
+            }
             let _ = shared.room.0.try_send(());
         }
     }
@@ -235,6 +262,9 @@ impl Keeper {
             // With what was said before, and did not come to be done.
             missing.total_in(&range, MissingCause::Dropped)
         };
+        if lost > 0 {
+            shared.tail.forget_below(range.end);
+        }
         // Consumers meet the gap with its cause, after a kill too, and whichever file is lost.
         let told = if lost > 0 { 2 } else { 0 };
         if let Err(error) = (0..told).try_for_each(|_| self.snapshot(true)) {
@@ -245,6 +275,7 @@ impl Keeper {
             tracing::warn!(segment = %oldest.name, %error, "Cannot remove a segment.");
             return false;
         }
+        self.names_unsynced = true;
         lock(&shared.missing).forget_below(account.end);
         Counters::add(&shared.counters.expired, account.entries.saturating_sub(lost));
         Counters::add(&shared.counters.dropped_oldest, lost);
@@ -287,21 +318,22 @@ impl Keeper {
     }
 
     /// Makes renames and removals durable. Only then a spare file may be written.
-    fn sync_names(&self) {
+    fn sync_names(&mut self) -> io::Result<()> {
         let shared = &self.shared;
-        match shared.fs.sync_dir(&shared.dir) {
-            Ok(()) => lock(&shared.spares).settle(),
-            Err(error) => {
-                tracing::warn!(%error, "Cannot sync the log's directory.");
-                // Nobody knows by which name they would be found: they are of no use.
-                loop {
-                    let unsettled = lock(&shared.spares).unsettled();
-                    if !unsettled || !shared.give_back_spare() {
-                        break;
-                    }
+        let synced = shared.fs.sync_dir(&shared.dir);
+        self.names_unsynced &= synced.is_err();
+        if synced.is_ok() {
+            lock(&shared.spares).settle();
+        } else {
+            // Nobody knows by which name they would be found: they are of no use.
+            loop {
+                let unsettled = lock(&shared.spares).unsettled();
+                if !unsettled || !shared.give_back_spare() {
+                    break;
                 }
             }
         }
+        synced
     }
 
     /// Room for the rest of this segment, the next one, and what waits to be written.

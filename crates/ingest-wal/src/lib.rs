@@ -42,6 +42,7 @@
 //! [`std::future::Future`]s, and each has a blocking form.
 
 mod active;
+mod again;
 #[cfg(not(all(loom, test)))]
 mod block_on;
 mod catalog;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::again::{self, Groups};
 use crate::catalog::{Catalog, Tally};
 use crate::directory::{self, LOCK, Listed, Listing, OpenSegment, Opened, QUARANTINE};
 use crate::error::OpenError;
@@ -94,6 +95,7 @@ struct Scan {
     bad: Vec<BadRange>,
     /// Entries that the damage behind the last valid record seems to have held.
     torn: u64,
+    groups: Groups,
 }
 
 /// Reads the directory and decides. The lock is held.
@@ -133,8 +135,7 @@ pub(crate) fn plan(
         // A killed process may have written it and not synced it. It has to be durable before the
         // other file, which is, is written over.
         let path = dir.join(directory::cursor_file(snapshot.sequence));
-        let synced = fs.open(&path, OpenMode::ReadWrite).and_then(|file| file.sync_data());
-        if let Err(error) = synced {
+        if let Err(error) = again::write_again(fs, &path, 0..snapshot.encode().len() as u64) {
             tracing::warn!(path = %path.display(), %error, "Cannot sync the consumers' state.");
         }
     }
@@ -326,7 +327,9 @@ impl Recoverer<'_> {
                 let scan = self.scan(segment, domain_end)?;
                 // What a killed process wrote may be nowhere but in memory; from here on it counts
                 // as durable.
-                segment.file.sync_data()?;
+                let said = scan.synced.max(snapshot.synced).max(lock_synced.unwrap_or(0));
+                let scanner = segment.scanner(self.log_id, scan.end_offset);
+                scan.groups.write_again(self.fs, segment, scanner, said, scan.end_offset)?;
                 report.scanned_segments += 1;
                 report.scanned_bytes += segment.len;
                 synced_end = synced_end.max(scan.synced.saturating_add(1));
@@ -440,6 +443,7 @@ impl Recoverer<'_> {
             match step {
                 Step::Record { offset, header, body } => {
                     torn = None;
+                    scan.groups.record(offset, header.synced, scan.top);
                     scan.synced = scan.synced.max(header.synced);
                     scan.top = scan.top.max(header.end());
                     scan.end_offset = offset.saturating_add(header.stride()).min(segment.len);

@@ -65,6 +65,18 @@ impl Tail {
         drop(gone);
     }
 
+    /// Lets go of the records below `end`, though there is room for them: they are not to be read.
+    pub(crate) fn forget_below(&self, end: Lsn) {
+        let gone = {
+            let mut state = self.lock();
+            let below = state.records.partition_point(|record| record.header.end() <= end);
+            let gone: Vec<_> = state.records.drain(..below).collect();
+            state.bytes -= gone.iter().map(cost).sum::<u64>();
+            gone
+        };
+        drop(gone);
+    }
+
     /// The record that holds `lsn`, if the tail reaches back to it.
     pub(crate) fn get(&self, lsn: Lsn) -> Option<Record> {
         let state = self.lock();

@@ -7,18 +7,22 @@
 //! `INGESTRY_FIXTURES=write` makes the logs anew. They differ in log id, process id and times only.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "support/wait.rs"]
+mod wait;
+
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ingest_wal::{
     Catalog, Cursor, Entries, Item, Level, Log, Lsn, MissingCause, NoCatalog, OpenError, Options,
     Tally,
 };
+use wait::wait_until;
 
 const STEP: Lsn = 1 << 20;
 
@@ -253,14 +257,6 @@ fn make(root: &Path) {
     log.snapshot().unwrap();
     copy(scratch.path(), &case("recovered"));
     drop(log);
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never came: {what}");
-        std::thread::yield_now();
-    }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,16 +1,23 @@
 //! A full log: who waits, what is dropped, and that all of it is counted.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "support/killed.rs"]
+mod killed;
+#[path = "support/wait.rs"]
+mod wait;
+
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ingest_wal::{
     Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, MissingCause, OnFull, Options,
     Refused, Tally, Ticket,
 };
+use killed::killed_copy;
+use wait::wait_until;
 
 const MIB: u64 = 1 << 20;
 
@@ -75,28 +82,11 @@ fn fates(log: &Log) -> Vec<(Lsn, Option<MissingCause>)> {
     fates
 }
 
-fn killed(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
-    copy
-}
-
 fn without_snapshots(dir: tempfile::TempDir) -> tempfile::TempDir {
     for name in ["cursor-0", "cursor-1"] {
         let _ = fs::remove_file(dir.path().join(name));
     }
     dir
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never came: {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -126,7 +116,7 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
     // accepted, and what was accepted is there.
     log.snapshot().unwrap();
     for lost in [false, true] {
-        let copy = killed(dir.path());
+        let copy = killed_copy(dir.path());
         let copy = if lost { without_snapshots(copy) } else { copy };
         let again = open(copy.path(), OnFull::Block, &consumer);
         let status = again.status();
@@ -152,7 +142,7 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
         let last = *dropped.last().unwrap();
         let both = Ticket { first: last, ..ticket };
         assert_eq!(wait(&log, &both), Err(Refused::Dropped));
-        let copy = without_snapshots(killed(dir.path()));
+        let copy = without_snapshots(killed_copy(dir.path()));
         let again = open(copy.path(), OnFull::Block, &consumer);
         let status = again.status();
         assert_eq!((status.accepted, status.damaged), (held.len() as u64, 0), "{status:?}");
@@ -165,7 +155,7 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
     let next = status.next;
     assert_eq!(log.close(), Default::default());
     for lost in [false, true] {
-        let copy = killed(dir.path());
+        let copy = killed_copy(dir.path());
         let copy = if lost { without_snapshots(copy) } else { copy };
         let log = open(copy.path(), OnFull::Block, &consumer);
         assert!(log.recovery().clean && log.recovery().next == next, "{:?}", log.recovery());
@@ -221,7 +211,7 @@ fn the_oldest_are_dropped_by_segments_and_a_consumer_meets_the_gap() {
         assert_eq!(next, end);
     };
     check(&log, last.end);
-    let copy = killed(dir.path());
+    let copy = killed_copy(dir.path());
     drop(log);
     // After a kill as well, as long as the consumer has not passed it.
     let log = open(copy.path(), OnFull::DropOldest, &consumer);

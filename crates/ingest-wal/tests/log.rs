@@ -1,16 +1,23 @@
 //! The log from outside: write, read, end, kill, fill, damage.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "support/killed.rs"]
+mod killed;
+#[path = "support/wait.rs"]
+mod wait;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ingest_wal::{
     Catalog, Cursor, Directory, Entries, Health, Item, Level, Log, Lsn, MissingCause, NoCatalog,
     OpenError, Options, StdFileSystem, Tally, Ticket,
 };
+use killed::killed_copy;
+use wait::wait_until;
 
 const MIB: u64 = 1 << 20;
 
@@ -63,18 +70,6 @@ fn read(log: &Log, from: Lsn) -> (Vec<(Lsn, Vec<u8>)>, Vec<Missing>) {
     (records, missing)
 }
 
-/// What a killed process leaves: the directory as it is now, copied.
-fn killed_copy(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-        }
-    }
-    copy
-}
-
 fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut names: Vec<_> = fs::read_dir(dir)
         .unwrap()
@@ -83,14 +78,6 @@ fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
         .collect();
     names.sort();
     names
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never came: {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

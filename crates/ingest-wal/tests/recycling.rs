@@ -2,12 +2,17 @@
 //! moment a kill comes at, and whoever reads beside.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "support/killed.rs"]
+mod killed;
+#[path = "support/wait.rs"]
+mod wait;
+
 use std::fs;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ingest_wal::{
@@ -15,6 +20,8 @@ use ingest_wal::{
     LockState, Log, Lsn, MissingCause, OpenMode, Options, SegmentName, Space, StdFileSystem, Tally,
     Ticket,
 };
+use killed::killed_copy;
+use wait::wait_until;
 
 const MIB: u64 = 1 << 20;
 
@@ -120,22 +127,6 @@ fn of_kind(dir: &Path, start: &str) -> Vec<PathBuf> {
 fn bytes_of(dir: &Path) -> u64 {
     let files = names(dir).into_iter().map(|name| dir.join(name)).filter(|path| path.is_file());
     files.map(|path| fs::metadata(path).unwrap().len()).sum()
-}
-
-fn copy(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for name in names(dir).into_iter().filter(|name| dir.join(name).is_file()) {
-        fs::copy(dir.join(&name), copy.path().join(name)).unwrap();
-    }
-    copy
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never came: {what}");
-        std::thread::yield_now();
-    }
 }
 
 /// Writes until a segment has been begun in a spare file and holds some records, of 1,000 bytes
@@ -292,7 +283,7 @@ fn a_kill_in_a_reused_file_finds_what_was_accepted_and_nothing_else() {
         // Whatever there was to give up is given up before the files are copied.
         log.snapshot().unwrap();
 
-        let killed = copy(dir.path());
+        let killed = killed_copy(dir.path());
         let active = of_kind(killed.path(), "seg-").pop().unwrap();
         let before = fs::metadata(&active).unwrap().len();
         let oldest = log.oldest();
@@ -330,7 +321,7 @@ fn a_damaged_last_record_before_stale_bytes_is_counted() {
     log.snapshot().unwrap();
     let lsn = accept(&log, 1000);
     assert_eq!(lsn, last + 1);
-    let killed = copy(dir.path());
+    let killed = killed_copy(dir.path());
     fs::remove_file(killed.path().join("LOCK")).unwrap();
     let active = of_kind(killed.path(), "seg-").pop().unwrap();
     let whole = fs::read(&active).unwrap();
@@ -338,7 +329,7 @@ fn a_damaged_last_record_before_stale_bytes_is_counted() {
     let at = whole.windows(1000).position(|window| window == wanted).unwrap();
     assert!(whole.len() > at + 1000 + 48, "something stands behind it");
     for byte in (at - 48..at).chain([at, at + 999]) {
-        let hit = copy(killed.path());
+        let hit = killed_copy(killed.path());
         let mut bytes = whole.clone();
         bytes[byte] ^= 1;
         fs::write(hit.path().join(active.file_name().unwrap()), bytes).unwrap();
@@ -371,7 +362,7 @@ fn a_kill_between_the_steps_of_using_a_file_again() {
     // (1) the snapshot says that all is passed, and nothing else has happened yet.
     log.snapshot().unwrap();
     let spare = of_kind(dir.path(), "free-").remove(0);
-    let with_snapshot = copy(dir.path());
+    let with_snapshot = killed_copy(dir.path());
     let oldest = of_kind(with_snapshot.path(), "seg-").remove(0);
     let first = SegmentName::parse(oldest.file_name().unwrap().to_str().unwrap()).unwrap().first;
     // A segment of another life, with its first group.
@@ -401,16 +392,16 @@ fn a_kill_between_the_steps_of_using_a_file_again() {
     };
     let file_name = spare.file_name().unwrap();
     // Before (2): the segment is there by its own name.
-    let state = copy(with_snapshot.path());
+    let state = killed_copy(with_snapshot.path());
     check(state.path(), "snapshot");
     // After (2): renamed.
-    let state = copy(with_snapshot.path());
+    let state = killed_copy(with_snapshot.path());
     let renamed = state.path().join("free-3");
     fs::rename(state.path().join(oldest.file_name().unwrap()), renamed).unwrap();
     check(state.path(), "renamed");
     // After (3), whole and torn: the next life under the old name.
     for cut in [next_life.len(), 40, 64, 100, 5000] {
-        let state = copy(with_snapshot.path());
+        let state = killed_copy(with_snapshot.path());
         let mut bytes = fs::read(state.path().join(file_name)).unwrap();
         let len = cut.min(bytes.len()).min(next_life.len());
         bytes[..len].copy_from_slice(&next_life[..len]);
@@ -418,7 +409,7 @@ fn a_kill_between_the_steps_of_using_a_file_again() {
         check(state.path(), "written");
     }
     // The old name came back though the file is used again: it is no segment, and is kept.
-    let state = copy(with_snapshot.path());
+    let state = killed_copy(with_snapshot.path());
     fs::write(state.path().join(oldest.file_name().unwrap()), &next_life).unwrap();
     let spares = of_kind(state.path(), "free-").len();
     drop(open(state.path(), options(MIB), &consumer));

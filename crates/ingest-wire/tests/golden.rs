@@ -9,9 +9,11 @@
 
 #[path = "support/client_side.rs"]
 mod client_side;
+#[path = "../../../testdata/support/folder.rs"]
+mod folder;
 #[path = "support/probes.rs"]
 mod probes;
-#[path = "support/rows.rs"]
+#[path = "../../../testdata/support/rows.rs"]
 mod rows;
 #[path = "support/serve.rs"]
 mod serve;
@@ -54,7 +56,7 @@ mod differences {
 
 #[test]
 fn the_folder_holds_a_format() {
-    let folder = rows::folder();
+    let folder = folder::folder("gravwell");
     let mut found: Vec<_> = FORMATS.iter().filter(|file| folder.join(file).exists()).collect();
     let transcripts = transcripts();
     println!("{}: {found:?} and {} transcripts", folder.display(), transcripts.len());
@@ -270,7 +272,7 @@ impl ParseTag for str {
 
 /// The files of sessions.
 fn transcripts() -> Vec<String> {
-    let Ok(folder) = std::fs::read_dir(rows::folder()) else { return Vec::new() };
+    let Ok(folder) = std::fs::read_dir(folder::folder("gravwell")) else { return Vec::new() };
     let mut names: Vec<_> = folder
         .filter_map(|file| file.unwrap().file_name().into_string().ok())
         .filter(|name| name.starts_with("transcript_") && name.ends_with(".jsonl"))

@@ -10,7 +10,7 @@ const BLOCK: usize = 16;
 /// The digest, and the byte that ends it with zeros behind, in whole blocks.
 const PADDED: usize = 48;
 
-impl<B: AsRef<[u8]>> LogEnvelope<B> {
+impl<B: crate::wire::Slice> LogEnvelope<B> {
     /// How long a signature is, in bytes.
     pub const SIGNATURE_LEN: usize = BLOCK + PADDED;
 

@@ -27,6 +27,8 @@ pub struct SseDecoder {
     line: BytesMut,
     /// How much of it was searched for its end.
     searched: usize,
+    /// How long the last long line was: the next gets as much room at once.
+    usual: usize,
     name: String,
     data: Option<Data>,
     limit: usize,
@@ -51,12 +53,18 @@ impl SseDecoder {
     /// How long a line and the data of an event may be, unless said otherwise: 64 MiB.
     pub const DEFAULT_LIMIT: usize = 64 << 20;
 
+    /// Lines are long from here on.
+    const LONG: usize = 1 << 10;
+    /// The most room that is made before a line is there.
+    const MOST_ROOM: usize = 1 << 20;
+
     /// With a limit for lines and for the data of an event, in bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
             line: BytesMut::new(),
             searched: 0,
+            usual: 0,
             name: String::new(),
             data: None,
             limit,
@@ -77,6 +85,9 @@ impl SseDecoder {
             self.after_return = false;
             input = input.strip_prefix(b"\n").unwrap_or(input);
         }
+        if self.line.is_empty() {
+            self.line.reserve(input.len().max(self.usual));
+        }
         self.line.extend_from_slice(input);
         loop {
             let rest = self.line.get(self.searched..).unwrap_or_default();
@@ -86,6 +97,10 @@ impl SseDecoder {
                 return self.check(self.line.len());
             };
             self.check(end)?;
+            if end > Self::LONG {
+                // A little more, for lines are never of one length.
+                self.usual = end.saturating_add(end / 8).min(Self::MOST_ROOM);
+            }
             let line = self.line.split_to(end).freeze();
             let returned = self.line.first() == Some(&b'\r');
             self.line.advance(1);

@@ -7,6 +7,8 @@
 
 #[path = "golden/conversion.rs"]
 mod conversion;
+#[path = "../../../testdata/support/folder.rs"]
+mod folder;
 #[path = "golden/json.rs"]
 mod json;
 #[cfg(feature = "client")]
@@ -14,7 +16,7 @@ mod json;
 mod live;
 #[path = "golden/messages.rs"]
 mod messages;
-#[path = "golden/vectors.rs"]
+#[path = "../../../testdata/support/vectors.rs"]
 mod vectors;
 
 use vectors::{Report, Row};
@@ -53,7 +55,7 @@ const FORMATS: &[Format] = &[
 
 #[test]
 fn vectors_of_the_real_programs() {
-    let folder = vectors::folder();
+    let folder = folder::folder("loggregator");
     let mut present = 0;
     let mut failures = Vec::new();
     for (file, check) in FORMATS {

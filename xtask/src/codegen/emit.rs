@@ -105,8 +105,16 @@ impl Scope<'_> {
         }
     }
 
+    /// Whether the field is kept behind a pointer: of the messages that a proto2 message may hold
+    /// most are absent, and those with texts are large.
+    pub(super) fn boxed(&self, field: &Field) -> bool {
+        matches!(&field.ty, Type::Message(inner) if self.holds_bytes(inner))
+            && matches!(field.label, Label::Optional | Label::Required)
+    }
+
     fn field_type(&self, field: &Field) -> String {
         let ty = self.rust_type(&field.ty);
+        let ty = if self.boxed(field) { format!("Box<{ty}>") } else { ty };
         match field.label {
             Label::Plain if !matches!(field.ty, Type::Message(_)) => ty,
             Label::Plain | Label::Optional | Label::Required => format!("Option<{ty}>"),
@@ -138,7 +146,7 @@ impl Scope<'_> {
         for oneof in &message.oneofs {
             docs(out, &oneof.docs)?;
             let generic =
-                if self.oneof_type(oneof).ends_with('>') { "<B: AsRef<[u8]> = Bytes>" } else { "" };
+                if self.oneof_type(oneof).ends_with('>') { "<B: Slice = Bytes>" } else { "" };
             writeln!(
                 out,
                 "#[derive(Debug, Clone, PartialEq)]\npub enum {}{generic} {{",
@@ -151,7 +159,7 @@ impl Scope<'_> {
             out.push_str("}\n\n");
         }
         docs(out, &message.docs)?;
-        let generic = if self.generic() { "<B: AsRef<[u8]> = Bytes>" } else { "" };
+        let generic = if self.generic() { "<B: Slice = Bytes>" } else { "" };
         writeln!(
             out,
             "#[derive(Debug, Clone, PartialEq, Default)]\npub struct {name}{generic} {{"
@@ -201,7 +209,7 @@ impl Scope<'_> {
             writeln!(code, "#[must_use]\npub fn {name}(&self) -> {ty} {{ {value} }}\n")?;
         }
         if !code.is_empty() {
-            let (bounds, name) = self.header("AsRef<[u8]>");
+            let (bounds, name) = self.header("Slice");
             writeln!(out, "impl{bounds} {name} {{\n{code}}}\n")?;
         }
         Ok(())
@@ -237,7 +245,8 @@ impl Scope<'_> {
                 (Type::Message(_), _) => {
                     writeln!(
                         check,
-                        "if let Some(inner) = &self.{rust} {{ Message::<B>::check(inner)?; }}"
+                        "if let Some(inner) = &self.{rust} {{ Message::<B>::check({})?; }}",
+                        if self.boxed(field) { "&**inner" } else { "inner" }
                     )?;
                 }
                 _ => {}
@@ -290,17 +299,11 @@ impl Scope<'_> {
         let is_message = matches!(field.ty, Type::Message(_));
         match field.label {
             Label::Map if is_message => {
-                writeln!(
-                    merge,
-                    "{tag} => {{ let entry = reader.message_entry()?; self.{rust}.push(entry); }}"
-                )?;
+                writeln!(merge, "{tag} => reader.message_entry(&mut self.{rust})?,")?;
                 writeln!(write, "wire::write_message_map(out, {tag}, &self.{rust});")?;
             }
             Label::Map => {
-                writeln!(
-                    merge,
-                    "{tag} => {{ let entry = reader.text_entry()?; self.{rust}.push(entry); }}"
-                )?;
+                writeln!(merge, "{tag} => reader.text_entry(&mut self.{rust})?,")?;
                 writeln!(write, "wire::write_text_map(out, {tag}, &self.{rust});")?;
             }
             Label::Repeated => {
@@ -314,7 +317,11 @@ impl Scope<'_> {
                 writeln!(write, "for value in &self.{rust} {{ {} }}", write_one(field, "value"))?;
             }
             Label::Plain if !is_message => {
-                writeln!(merge, "{tag} => self.{rust} = {},", read(&field.ty))?;
+                if matches!(field.ty, Type::Text) {
+                    writeln!(merge, "{tag} => reader.text(&mut self.{rust})?,")?;
+                } else {
+                    writeln!(merge, "{tag} => self.{rust} = {},", read(&field.ty))?;
+                }
                 let present = match &field.ty {
                     Type::Bytes => format!("!self.{rust}.as_ref().is_empty()"),
                     Type::Text => format!("!self.{rust}.is_empty()"),
@@ -331,17 +338,21 @@ impl Scope<'_> {
             }
             _ => {
                 if is_message {
+                    let inner = if self.boxed(field) { "&mut **" } else { "" };
                     writeln!(
                         merge,
-                        "{tag} => reader.message(self.{rust}.get_or_insert_default())?,"
+                        "{tag} => reader.message({inner}self.{rust}.get_or_insert_default())?,"
                     )?;
+                } else if matches!(field.ty, Type::Text) {
+                    writeln!(merge, "{tag} => reader.optional_text(&mut self.{rust})?,")?;
                 } else {
                     writeln!(merge, "{tag} => self.{rust} = Some({}),", read(&field.ty))?;
                 }
+                let value = if self.boxed(field) { "&**value" } else { "value" };
                 writeln!(
                     write,
                     "if let Some(value) = &self.{rust} {{ {} }}",
-                    write_one(field, "value")
+                    write_one(field, value)
                 )?;
             }
         }
@@ -362,7 +373,7 @@ fn tag(field: &Field) -> u32 {
 fn read(ty: &Type) -> String {
     match ty {
         Type::Bytes => "reader.bytes()?",
-        Type::Text => "Text::new(reader.bytes()?)",
+        Type::Text => "{ let mut text = Text::default(); reader.text(&mut text)?; text }",
         Type::Int32 => "reader.varint()? as i32",
         Type::Int64 => "reader.varint()? as i64",
         Type::Uint64 => "reader.varint()?",

@@ -35,10 +35,13 @@ pub(super) fn writer(scope: &Scope<'_>, out: &mut String) -> Result<()> {
                     "if writer.wants({absent}) {{ let value = &self.{rust}; writer.key(\"{name}\"); {value}; }}"
                 )?;
             }
-            _ => writeln!(
-                code,
-                "if let Some(value) = &self.{rust} {{ writer.key(\"{name}\"); {value}; }}"
-            )?,
+            _ => {
+                let value = if scope.boxed(field) { "writer.message(&**value)" } else { value };
+                writeln!(
+                    code,
+                    "if let Some(value) = &self.{rust} {{ writer.key(\"{name}\"); {value}; }}"
+                )?;
+            }
         }
     }
     for oneof in &scope.message.oneofs {
@@ -54,7 +57,7 @@ pub(super) fn writer(scope: &Scope<'_>, out: &mut String) -> Result<()> {
         }
         code.push_str("}\n");
     }
-    let (bounds, name) = scope.header("AsRef<[u8]>");
+    let (bounds, name) = scope.header("Slice");
     writeln!(
         out,
         "impl{bounds} ToJson for {name} {{\nfn members(&self, writer: &mut JsonWriter<'_>) {{ {code} }}\n}}\n"
@@ -83,12 +86,15 @@ pub(super) fn reader(scope: &Scope<'_>, out: &mut String) -> Result<()> {
         let rust = snake(&field.name);
         let read = match (&field.ty, field.label) {
             (Type::Message(_), Label::Map) => {
-                format!("reader.map(&mut self.{rust}, |reader| reader.message())?")
+                format!(
+                    "reader.map(&mut self.{rust}, |reader, value| {{ *value = reader.message()?; Ok(()) }})?"
+                )
             }
-            (_, Label::Map) => format!("reader.map(&mut self.{rust}, |reader| reader.text())?"),
+            (_, Label::Map) => format!("reader.map(&mut self.{rust}, JsonReader::text)?"),
             (ty, Label::Repeated) => {
                 format!("reader.list(&mut self.{rust}, |reader| {})?", parse(ty))
             }
+            (Type::Text, Label::Plain) => format!("reader.text(&mut self.{rust})?"),
             (ty, Label::Plain) if !matches!(ty, Type::Message(_)) => {
                 format!("self.{rust} = {}?", parse(ty))
             }
@@ -129,7 +135,7 @@ pub(super) fn reader(scope: &Scope<'_>, out: &mut String) -> Result<()> {
 fn parse(ty: &Type) -> &'static str {
     match ty {
         Type::Bytes => "reader.base64()",
-        Type::Text => "reader.text()",
+        Type::Text => "{ let mut text = Text::default(); reader.text(&mut text).map(|()| text) }",
         Type::Int32 => "reader.small()",
         Type::Int64 | Type::Sint64 => "reader.signed()",
         Type::Uint64 => "reader.unsigned()",

@@ -12,7 +12,7 @@ use super::delivery::{self, Arrival};
 use super::fleet::Fleet;
 use super::oracle::{self, Account, Id, Violation};
 use super::plan::{self, Focus, Planner};
-use super::program::{Program, Site};
+use super::program::{Gateway, Program, Site};
 use super::round::{self, Player, Traces};
 
 /// How often a long run says that it is alive.
@@ -202,6 +202,11 @@ impl<'a> Trial<'a> {
     /// Starts the gateway on the directory and stops it in order, for which it has ten seconds to
     /// deliver.
     fn start_and_stop(&mut self) -> Result<()> {
+        let gateway = self.start("a start to deliver")?;
+        self.stop(gateway)
+    }
+
+    fn start(&self, what: &'static str) -> Result<Gateway> {
         let (ports, output) = (self.work.join("ports.json"), self.output());
         let site = Site {
             data: &self.data,
@@ -211,10 +216,14 @@ impl<'a> Trial<'a> {
             output: &output,
         };
         let mut gateway = self.program.start(&site)?;
-        gateway.ready().context("a start to deliver")?;
+        gateway.ready().context(what)?;
+        Ok(gateway)
+    }
+
+    fn stop(&self, gateway: Gateway) -> Result<()> {
         let status = gateway.stop().context("the orderly stop")?;
         if status.code() != Some(0) {
-            bail_with_output(&output, &format!("the orderly stop ended with {status}"))?;
+            bail_with_output(&self.output(), &format!("the orderly stop ended with {status}"))?;
         }
         Ok(())
     }
@@ -240,21 +249,9 @@ impl<'a> Trial<'a> {
 
     /// The directory that was left opens, holds the same, and is closed in order.
     pub(crate) fn last_start(&mut self) -> Result<(), Failure> {
-        let (ports, output) = (self.work.join("ports.json"), self.output());
-        let site = Site {
-            data: &self.data,
-            config: self.config.as_deref(),
-            ports: &ports,
-            chance: 0,
-            output: &output,
-        };
-        let mut gateway = self.program.start(&site)?;
-        gateway.ready().context("the last start")?;
+        let gateway = self.start("the last start")?;
         self.check("while the gateway runs after the last round", None)?;
-        let status = gateway.stop().context("the orderly stop")?;
-        if status.code() != Some(0) {
-            bail_with_output(&output, &format!("the orderly stop ended with {status}"))?;
-        }
+        self.stop(gateway)?;
         self.check("after the orderly stop", None)?;
         self.settle()?;
         self.look_for_panics()?;

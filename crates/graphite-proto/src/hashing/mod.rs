@@ -14,7 +14,10 @@
 
 mod fnv;
 mod jump;
+mod node;
 mod ring;
+
+pub use node::NodeError;
 
 pub use ring::Ring;
 

@@ -175,6 +175,14 @@ fn outputs(f: &mut Families<'_>, outputs: &[OutputReport]) -> fmt::Result {
         })
     });
     f.counter("output_lost_entries", "Entries that it will never get, by reason.", lost)?;
+    let fates = outputs.iter().flat_map(|output| {
+        output.fates.iter().map(|(fate, entries)| {
+            let mut labels = output_labels(output);
+            labels.push(("fate", Cow::from(*fate)));
+            (labels, *entries)
+        })
+    });
+    f.counter("output_handled_entries", "What it did with entries, by fate.", fates)?;
     f.counter("output_resent_entries", "Entries sent again after a break.", of(|o| o.resent))?;
     f.gauge("output_queued_entries", "Entries still owed.", of(|o| o.queued))?;
     f.gauge("output_queued_bytes", "Bytes of these in the log, about.", of(|o| o.lag.bytes))?;

@@ -5,7 +5,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/` | a list of these |
+//! | `/` | in a browser the gateway live, from `/status` once a second; else a list of these |
 //! | `/health` | 200 while the process works |
 //! | `/ready` | 200 while the listeners are up and the log takes entries, else 503 with the reason |
 //! | `/metrics` | metrics, as OpenMetrics or in the older text format, as the client asks |

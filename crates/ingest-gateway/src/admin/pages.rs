@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -18,14 +18,26 @@ use super::view::View;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// What programs and plain clients get instead of the page.
 const INDEX: &str = "\
 ingestry
 
+/         in a browser: this gateway, live
 /health   whether the process works
 /ready    whether it takes data
 /status   everything that is counted, as JSON
 /metrics  the same for Prometheus
 ";
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+const PAGE_HTML: &str = include_str!("page/index.html");
+const PAGE_CSS: &str = include_str!("page/page.css");
+const PAGE_JS: &str = include_str!("page/page.js");
+/// The page loads its own files and reads `/status`; nothing else, and nobody frames it.
+const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Answers a request. `loopback`: the listener is for this machine alone.
 pub(crate) fn answer<B>(
@@ -48,7 +60,10 @@ pub(crate) fn answer<B>(
         return response;
     }
     match route {
+        Route::Index if wants_html(request.headers()) => policed(HTML, PAGE_HTML),
         Route::Index => page(StatusCode::OK, TEXT, INDEX),
+        Route::Css => policed(CSS, PAGE_CSS),
+        Route::Js => policed(JS, PAGE_JS),
         Route::Health => page(StatusCode::OK, TEXT, "ok\n"),
         Route::Ready => ready(view),
         Route::Metrics => metrics_page(view, request.headers()),
@@ -59,6 +74,8 @@ pub(crate) fn answer<B>(
 #[derive(Clone, Copy)]
 enum Route {
     Index,
+    Css,
+    Js,
     Health,
     Ready,
     Metrics,
@@ -68,6 +85,8 @@ enum Route {
 fn route(path: &str) -> Option<Route> {
     match path {
         "/" => Some(Route::Index),
+        "/page.css" => Some(Route::Css),
+        "/page.js" => Some(Route::Js),
         "/health" => Some(Route::Health),
         "/ready" => Some(Route::Ready),
         "/metrics" => Some(Route::Metrics),
@@ -80,6 +99,20 @@ fn is_for_us<B>(request: &Request<B>) -> bool {
     let authority = request.uri().authority();
     authority.is_none_or(|authority| is_local(authority.as_str().as_bytes()))
         && request.headers().get_all(HOST).iter().all(|host| is_local(host.as_bytes()))
+}
+
+/// Browsers say so; programs do not.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let named = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/html"));
+    headers.get_all(ACCEPT).iter().any(named)
+}
+
+fn policed(content_type: &'static str, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = page(StatusCode::OK, content_type, body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 fn ready(view: &dyn View) -> Response<Full<Bytes>> {
@@ -165,11 +198,31 @@ mod tests {
             .filter(|line| line.starts_with('/'))
             .filter_map(|line| line.split(' ').next())
             .collect();
-        assert_eq!(paths, ["/health", "/ready", "/status", "/metrics"]);
+        assert_eq!(paths, ["/", "/health", "/ready", "/status", "/metrics"]);
         for path in paths {
             let (status, headers, body) = get(&view, path);
             assert_eq!(status, StatusCode::OK, "{path}");
             assert!(headers.contains_key(CONTENT_TYPE) && body.ends_with('\n'), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_browser_gets_a_page_whose_files_are_there() {
+        let view = FakeView::new();
+        let request = Request::get("/").header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
+        let (status, headers, html) = ask(&view, request.body(()).unwrap());
+        assert_eq!((status, headers[CONTENT_TYPE].as_bytes()), (StatusCode::OK, HTML.as_bytes()));
+        assert!(headers[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'none'"));
+        for (file, content_type) in [("page.css", CSS), ("page.js", JS)] {
+            assert!(html.contains(&format!("\"{file}\"")), "{file}");
+            let (status, headers, _) = get(&view, &format!("/{file}"));
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(headers[CONTENT_TYPE], content_type);
+        }
+        // Everything that the script shows by name is on the page.
+        let named = PAGE_JS.split("id(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        for name in named.filter(|name| !name.is_empty()) {
+            assert!(html.contains(&format!("id=\"{name}\"")), "{name}");
         }
     }
 

@@ -87,6 +87,10 @@ impl View for FakeView {
         vec!["store".to_owned()]
     }
 
+    fn output_fates(&self, name: &str) -> Vec<(&'static str, u64)> {
+        if name.is_empty() { Vec::new() } else { vec![("sent", 18), ("elsewhere", 2)] }
+    }
+
     fn ready(&self) -> bool {
         self.ready
     }

@@ -11,6 +11,9 @@ use ingest_entry::TagPattern;
 use super::describe::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::hydra::HydraArgs;
 use super::loggregator::LoggregatorArgs;
+use super::reload::ReloadArgs;
+use super::send::SendArgs;
+use super::top::TopArgs;
 use super::wal::WalArgs;
 use crate::config::{ListenOverride, Overrides};
 use crate::units::{Network, TimeArg};
@@ -35,10 +38,16 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration file and report everything that is wrong with it
     Check(CheckArgs),
+    /// Have a running gateway read its configuration again; what is the same is not touched
+    Reload(ReloadArgs),
+    /// Send lines from files or standard input over any of the protocols
+    Send(SendArgs),
     /// Search what is stored; works while the gateway runs or not
     Search(SearchArgs),
     /// Show entries as they arrive
     Tail(TailArgs),
+    /// Watch a running gateway: rates, lag and losses, live
+    Top(TopArgs),
     /// Talk to a server of Hydra's web sockets: lines in, replies out
     Hydra(HydraArgs),
     /// Look after a log: inspect, verify, repair, export, replay, forget
@@ -101,12 +110,9 @@ pub struct CheckArgs {
     pub connect: bool,
 }
 
-/// Which entries of which directory, and how they are shown: what `search` and `tail` share.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Filter {
-    /// The directory of the log
-    #[arg(long, value_name = "DIR", default_value = "ingestry-data")]
-    pub data_dir: PathBuf,
+/// What entries have to be like.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Conditions {
     /// Entries with this tag; a trailing * stands for any ending, several are alternatives
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<TagPattern>,
@@ -116,6 +122,33 @@ pub struct Filter {
     /// Entries whose data holds this text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub contains: Option<String>,
+}
+
+/// Of what time entries have to be.
+///
+/// T is RFC 3339, unix seconds, a time ago such as -15m, or now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Times {
+    /// Entries whose time is T or later; T is RFC 3339, unix seconds, a time ago as -15m, or now
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub since: Option<TimeArg>,
+    /// Entries whose time is before T
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub until: Option<TimeArg>,
+    /// Entries that arrived at T or later
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub arrived_since: Option<TimeArg>,
+}
+
+/// Which entries of which directory, and how they are shown: what `search` and `tail` share.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Filter {
+    /// The directory of the log
+    #[arg(long, value_name = "DIR", default_value = "ingestry-data")]
+    pub data_dir: PathBuf,
+    /// Which entries.
+    #[command(flatten)]
+    pub conditions: Conditions,
     /// How entries are printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub format: Format,
@@ -129,15 +162,9 @@ pub struct SearchArgs {
     /// What is searched, and how it is shown.
     #[command(flatten)]
     pub filter: Filter,
-    /// Entries whose time is T or later; T is RFC 3339, unix seconds, a time ago as -15m, or now
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub since: Option<TimeArg>,
-    /// Entries whose time is before T
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub until: Option<TimeArg>,
-    /// Entries that arrived at T or later
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub arrived_since: Option<TimeArg>,
+    /// Of what time.
+    #[command(flatten)]
+    pub times: Times,
     /// Only the last N entries, in rising order [default: all]
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
@@ -161,9 +188,7 @@ impl From<TailArgs> for SearchArgs {
     fn from(tail: TailArgs) -> Self {
         Self {
             filter: tail.filter,
-            since: None,
-            until: None,
-            arrived_since: Some(TimeArg::Now),
+            times: Times { arrived_since: Some(TimeArg::Now), ..Times::default() },
             limit: None,
             sort: Sort::Arrival,
             follow: true,
@@ -262,9 +287,9 @@ mod tests {
     #[test]
     fn searches_take_times_that_begin_with_a_minus() {
         let found = search("--since -15m --until=now --arrived-since 1700000000.5");
-        assert_eq!(found.since, Some(TimeArg::Ago(Duration::from_secs(900))));
-        assert_eq!(found.until, Some(TimeArg::Now));
-        assert!(matches!(found.arrived_since, Some(TimeArg::At(_))));
+        assert_eq!(found.times.since, Some(TimeArg::Ago(Duration::from_secs(900))));
+        assert_eq!(found.times.until, Some(TimeArg::Now));
+        assert!(matches!(found.times.arrived_since, Some(TimeArg::At(_))));
         assert_eq!(found.limit, None);
         assert_eq!((found.sort, found.filter.format), (Sort::Arrival, Format::Text));
     }
@@ -275,9 +300,9 @@ mod tests {
             "--data-dir d --tag app-* --tag x --src 10.0.0.0/8 --contains -x --limit 5 \
              --sort time --format json",
         );
-        assert_eq!(found.filter.tags.len(), 2);
-        assert_eq!(found.filter.src.unwrap().to_string(), "10.0.0.0/8");
-        assert_eq!(found.filter.contains.as_deref(), Some("-x"));
+        assert_eq!(found.filter.conditions.tags.len(), 2);
+        assert_eq!(found.filter.conditions.src.unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(found.filter.conditions.contains.as_deref(), Some("-x"));
         assert_eq!((found.limit, found.sort), (Some(5), Sort::Time));
         assert_eq!(found.filter.format, Format::Json);
     }
@@ -307,7 +332,7 @@ mod tests {
         let sent = replay("--target tls://h --secret literal:a:b --tag a* --after 7");
         assert_eq!(sent.secret, Some(SecretFrom::Literal("a:b".into())));
         assert!(!format!("{sent:?}").contains("a:b"), "{sent:?}");
-        assert_eq!((sent.select.after, sent.select.tags.len()), (Some(7), 1));
+        assert_eq!((sent.select.after, sent.select.conditions.tags.len()), (Some(7), 1));
         let error = line("wal replay --target tcp://h --secret hush").unwrap_err();
         assert!(error.to_string().contains("env:NAME"), "{error}");
         let WalCommand::Export(export) = wal("export --since -1h --output f") else { panic!() };

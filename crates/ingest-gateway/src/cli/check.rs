@@ -21,18 +21,26 @@ use crate::units::format_size_rounded;
 
 /// `ingestry check FILE [--connect]`.
 pub(super) fn run(args: &CheckArgs) -> io::Result<Exit> {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let (exit, loaded) = check(&args.file, &mut out, &mut err)?;
+    check_all(args, &mut io::stdout().lock(), &mut io::stderr().lock())
+}
+
+/// Everything that `ingestry check` looks at: the file, the log's directory and disk, and with
+/// `connect` the addresses. What is fine is said on `out`, what is not on `err`.
+///
+/// # Errors
+/// When writing fails.
+pub fn check_all(args: &CheckArgs, out: &mut impl Write, err: &mut impl Write) -> io::Result<Exit> {
+    let (exit, loaded) = check(&args.file, out, err)?;
     let Some(loaded) = loaded else { return Ok(exit) };
     let mut config = loaded.config;
     if let Some(dir) = &args.data_dir {
         config.log.dir.clone_from(dir);
     }
-    let log = log(&config, &mut out, &mut err)?;
+    let log = log(&config, out, err)?;
     if !args.connect {
         return Ok(log);
     }
-    let connect = connect(&config, &mut out, &mut err)?;
+    let connect = connect(&config, out, err)?;
     Ok(if log == Exit::Fine { connect } else { log })
 }
 

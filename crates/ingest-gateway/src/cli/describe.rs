@@ -102,7 +102,7 @@ mod tests {
         };
         let text: String = EXAMPLE.lines().map(|l| line(l) + "\n").collect();
         let loaded = parse(Path::new("example"), text.as_bytes()).unwrap();
-        assert_eq!(loaded.config.summary(), "6 sources, 2 destinations, 1 route");
+        assert_eq!(loaded.config.summary(), "6 sources, 3 destinations, 1 route");
         assert_eq!(loaded.config.log.max_bytes, Some(10 << 30));
     }
 

@@ -15,13 +15,17 @@ pub mod check;
 mod describe;
 mod hydra;
 mod loggregator;
+mod reload;
 mod run;
 mod search;
+mod send;
 mod service;
+mod top;
 mod wal;
 
 pub use args::{
-    CheckArgs, Command, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, command, parse,
+    CheckArgs, Command, Conditions, Filter, Format, RunArgs, SearchArgs, Sort, TailArgs, Times,
+    command, parse,
 };
 pub use describe::{CompletionsArgs, ConfigArgs, ConfigCommand, EXAMPLE, ManArgs};
 pub use hydra::{Field, HydraArgs, Url};
@@ -29,6 +33,10 @@ pub use loggregator::{
     AppArgs, Connect, FirehoseArgs, LoggregatorArgs, LoggregatorCommand, Only, ReadArgs, Shape,
     Type,
 };
+pub use reload::ReloadArgs;
+pub use run::exit_of;
+pub use send::{Destination, Secret, SendArgs, Speaks};
+pub use top::TopArgs;
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
     WalArgs, WalCommand,
@@ -83,7 +91,10 @@ pub fn execute(command: Command) -> Exit {
     let result = match command {
         Command::Run(args) => run::run(&args, &relay),
         Command::Check(args) => check::run(&args).map_err(Into::into),
+        Command::Reload(args) => reload::run(&args),
+        Command::Send(args) => send::run(&args),
         Command::Search(args) => find(&args),
+        Command::Top(args) => top::run(&args),
         Command::Tail(args) => find(&args.into()),
         Command::Hydra(args) => hydra::run(&args),
         Command::Wal(args) => wal::run(&args.command),

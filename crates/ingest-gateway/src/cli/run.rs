@@ -17,6 +17,7 @@ use crate::config::{self, Config, DestinationKind, GraphiteFormat, RelayedLog, S
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
 use crate::inherited::Inherited;
 use crate::relay::LogRelay;
+use crate::reload_files::{Answer, Request};
 use crate::units::format_size_rounded;
 
 /// Runs the gateway until it is told to stop.
@@ -45,11 +46,11 @@ pub(super) fn run(args: &RunArgs, relay: &LogRelay) -> anyhow::Result<Exit> {
 async fn supervise(args: &RunArgs, config: Config, relay: &LogRelay) -> anyhow::Result<Exit> {
     let mut signals = Signals::new().context("cannot handle signals")?;
     let inherited = Inherited::from_env().context("cannot take the sockets handed over")?;
-    let gateway = match Gateway::builder(config.clone()).inherited(inherited).start().await {
+    let mut gateway = match Gateway::builder(config.clone()).inherited(inherited).start().await {
         Ok(gateway) => gateway,
         Err(error) => {
             write_error(&format!("error: {error}"));
-            return Ok(exit_for(&error));
+            return Ok(exit_of(&error));
         }
     };
     if config.delivery.relay != RelayedLog::Off {
@@ -58,14 +59,15 @@ async fn supervise(args: &RunArgs, config: Config, relay: &LogRelay) -> anyhow::
     }
     print(&banner(&config, &gateway));
     if let Some(file) = &args.ports_file {
-        write_ports(file, gateway.addresses())
+        write_ports(file, &gateway.addresses())
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     service::ready(&format!("Running: {}", config.summary()));
-    tokio::select! {
-        () = signals.stop() => {}
-        () = service::watchdog() => {}
+    let watchdog = tokio::spawn(service::watchdog());
+    while signals.next().await == Asked::Reload {
+        reload(args, &mut gateway, &config.log.dir).await;
     }
+    watchdog.abort();
     service::stopping();
     print(&format!(
         "Stopping: delivering for {} s at most. A second signal ends at once.\n",
@@ -82,14 +84,67 @@ async fn supervise(args: &RunArgs, config: Config, relay: &LogRelay) -> anyhow::
     Ok(Exit::Fine)
 }
 
-fn exit_for(error: &GatewayError) -> Exit {
+/// How the program ends when a gateway cannot be started.
+#[must_use]
+pub fn exit_of(error: &GatewayError) -> Exit {
     match error {
         GatewayError::Start(StartError::Log(error)) => super::exit_for(error),
         _ => Exit::Failed,
     }
 }
 
-/// SIGTERM and SIGINT ask for a stop; SIGHUP is taken note of.
+/// Reads the configuration again and lets the gateway run with it, or says why not. Whoever asked
+/// through `ingestry reload` gets the answer as well.
+async fn reload(args: &RunArgs, gateway: &mut Gateway, dir: &Path) {
+    service::reloading();
+    let request = Request::take(dir);
+    let options = request.as_ref().map(Request::options).unwrap_or_default();
+    let result = match config::for_run(args.config.as_deref(), &args.overrides()) {
+        Ok(loaded) => {
+            let warnings = loaded.warnings.iter();
+            warnings.for_each(|warning| write_error(&format!("warning: {warning}")));
+            let summary = loaded.config.summary();
+            let reloaded = gateway.reload(loaded.config, options).await;
+            reloaded.map(|reloaded| (reloaded, summary)).map_err(|error| format!("error: {error}"))
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    let (applied, text) = match result {
+        Ok((reloaded, summary)) => {
+            service::ready(&format!("Running: {summary}"));
+            (true, format!("Reloaded: {reloaded}."))
+        }
+        Err(error) => {
+            service::ready("Running; the last reload was refused.");
+            (false, format!("{error}\nNot reloaded: nothing was changed."))
+        }
+    };
+    if applied {
+        print(&format!("{text}\n"));
+    } else {
+        write_error(&text);
+    }
+    if let Some(file) = &args.ports_file
+        && let Err(error) = write_ports(file, &gateway.addresses())
+    {
+        write_error(&format!("cannot write {}: {error}", file.display()));
+    }
+    if let Some(Request { number, .. }) = request {
+        let answer = Answer { number, applied, text };
+        if let Err(error) = answer.write(dir) {
+            tracing::warn!(%error, "Whoever asked for the reload cannot be answered.");
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}
+
+/// SIGTERM and SIGINT ask for a stop, SIGHUP for a reload.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -105,16 +160,17 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => {
-                    tracing::warn!("SIGHUP: the configuration is not reloaded in this version.");
-                }
-            }
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
+    }
+
+    async fn stop(&mut self) {
+        while self.next().await != Asked::Stop {}
     }
 }
 
@@ -130,7 +186,7 @@ fn pickle_line(host: IpAddr, port: u16) -> String {
 /// What listens where, where data goes, and a line to try for each.
 fn banner(config: &Config, gateway: &Gateway) -> String {
     let mut text = format!("ingestry {}\n", env!("CARGO_PKG_VERSION"));
-    let addresses = gateway.addresses();
+    let (addresses, secrets) = (gateway.addresses(), gateway.secret_places());
     let dir = config.log.dir.display();
     for source in &config.sources {
         if let SourceKind::Loggregator(loggregator) = &source.kind {
@@ -161,7 +217,7 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
             ),
             SourceKind::Gravwell(gravwell) => {
                 let scheme = if gravwell.tls.is_some() { "tls" } else { "tcp" };
-                let secret = gateway.secret_places().get(&source.name);
+                let secret = secrets.get(&source.name);
                 let secret = secret.map_or("", String::as_str);
                 (
                     "Gravwell ingesters",
@@ -199,6 +255,14 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 let targets: Vec<_> = gravwell.targets.iter().map(ToString::to_string).collect();
                 let targets = targets.join(" ");
                 text.push_str(&format!("  {name:<15} {targets}  Gravwell, {}\n", gravwell.policy));
+            }
+            DestinationKind::Graphite(graphite) => {
+                let targets: Vec<_> = graphite.targets.iter().map(ToString::to_string).collect();
+                let (targets, format) = (targets.join(" "), graphite.format);
+                text.push_str(&format!(
+                    "  {name:<15} {targets}  Graphite, {format}, {}\n",
+                    graphite.policy
+                ));
             }
         }
     }

@@ -15,11 +15,10 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use ingest_entry::{EntryJson, TagPattern, Timestamp};
+use ingest_entry::{EntryJson, Timestamp};
 use ingest_store::{Follow, Hit, Query, Report, Store, StoreError};
 
-use super::{Filter, Format, SearchArgs, Sort};
-use crate::units::{Network, TimeArg};
+use super::{Conditions, Format, SearchArgs, Sort, Times};
 
 /// Bytes gathered for one write.
 const BUFFER: usize = 64 * 1024;
@@ -66,7 +65,7 @@ fn run<W: Write>(
     err: &mut impl Write,
     mut pause: impl FnMut() -> bool,
 ) -> anyhow::Result<()> {
-    let query = query(args)?;
+    let query = query_of(args)?;
     let dir = &args.filter.data_dir;
     let from = match Store::open(dir) {
         Ok(store) => {
@@ -99,10 +98,8 @@ fn run<W: Write>(
     Ok(())
 }
 
-fn query(args: &SearchArgs) -> anyhow::Result<Query> {
-    let Filter { tags, src, contains, .. } = &args.filter;
-    let times = [args.since, args.until, args.arrived_since];
-    let mut query = conditions(tags, src.as_ref(), contains.as_deref(), times)?;
+fn query_of(args: &SearchArgs) -> anyhow::Result<Query> {
+    let mut query = query(&args.filter.conditions, &args.times)?;
     query.limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     query.sort = match args.sort {
         Sort::Arrival => ingest_store::Sort::Arrival,
@@ -111,23 +108,20 @@ fn query(args: &SearchArgs) -> anyhow::Result<Query> {
     Ok(query)
 }
 
-/// The conditions that searches and exports share; the times are since, until and arrived since.
-pub(super) fn conditions(
-    tags: &[TagPattern],
-    src: Option<&Network>,
-    contains: Option<&str>,
-    times: [Option<TimeArg>; 3],
-) -> anyhow::Result<Query> {
+/// The query that searches and exports share.
+pub(super) fn query(conditions: &Conditions, times: &Times) -> anyhow::Result<Query> {
+    let Conditions { tags, src, contains } = conditions;
+    let Times { since, until, arrived_since } = *times;
     let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut query = Query::new();
-    query.tags = tags.to_vec();
+    query.tags.clone_from(tags);
     query.src = match src {
         Some(net) => Some(net.to_string().parse()?),
         None => None,
     };
-    query.contains = contains.map(|text| text.as_bytes().to_vec());
+    query.contains = contains.as_ref().map(|text| text.as_bytes().to_vec());
     [query.since, query.until, query.arrived_since] =
-        times.map(|time| time.map(|time| time.resolve(now)));
+        [since, until, arrived_since].map(|time| time.map(|time| time.resolve(now)));
     Ok(query)
 }
 

@@ -1,13 +1,14 @@
 //! `[destinations.NAME]`.
 
 use super::choice::one_of;
+use super::graphite;
 use super::gravwell;
 use super::model::{DestinationConfig, DestinationKind};
 use super::sources::check_name;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["store", "gravwell"];
-const LATER: &[&str] = &["kafka", "graphite"];
+const KINDS: &[&str] = &["store", "gravwell", "graphite"];
+const LATER: &[&str] = &["kafka"];
 
 /// A destination that the file names; its settings are missing when its type is wrong.
 #[derive(Debug)]
@@ -30,6 +31,11 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
             if kind == Some("gravwell") {
                 let read = gravwell::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Gravwell(Box::new(read)));
+                destination.config = kind.map(|kind| DestinationConfig { name, kind });
+                table.finish(&[]);
+            } else if kind == Some("graphite") {
+                let read = graphite::read_destination(&mut table);
+                let kind = read.map(|read| DestinationKind::Graphite(Box::new(read)));
                 destination.config = kind.map(|kind| DestinationConfig { name, kind });
                 table.finish(&[]);
             } else if let (Some(node), Some("store")) = (&kind_node, kind) {

@@ -65,7 +65,7 @@
 //! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
 //! | `sources.NAME.tag` | tag name | `loggregator` |
 //! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
-//! | `destinations.NAME.type` | `store`, `gravwell` | required |
+//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
@@ -78,6 +78,16 @@
 //! | `destinations.NAME.max_lag` | size, at least 1 MiB | 80 % of `log.max_bytes` |
 //! | `destinations.NAME.on_lag` | `drop-oldest`, `block` | `drop-oldest` |
 //! | `destinations.NAME.tls` (`gravwell`) | `ca`, `cert` and `key`: PEM files; `verify`: boolean | the system's authorities, verified |
+//! | `destinations.NAME.targets` (`graphite`) | `HOST:PORT` or `HOST:PORT:INSTANCE` | required |
+//! | `destinations.NAME.format` (`graphite`) | `pickle`, `lines`, `protobuf` | `pickle` |
+//! | `destinations.NAME.policy` (`graphite`) | `share`, `fail-over`, `carbon_ch`, `fnv1a_ch`, `jump_fnv1a_ch` | `share` |
+//! | `destinations.NAME.dialect` (`graphite`, with a hash) | `carbon`, `carbon-c-relay`, `relay-ng`, `relay-ng-v2` | `carbon` |
+//! | `destinations.NAME.replication` (`graphite`, with a hash) | 1 to the number of targets | 1 |
+//! | `destinations.NAME.diverse` (`graphite`) | boolean: copies on different hosts | `true` |
+//! | `destinations.NAME.infinite` (`graphite`) | boolean | `false` |
+//! | `destinations.NAME.confirm` (`graphite`) | `written`, `closed` | `written` |
+//! | `destinations.NAME.settle` (`graphite`) | time, 10 ms to 30 s | 1 s |
+//! | `destinations.NAME.tls` (`graphite`) | as for `gravwell`; the table alone means TLS | clear text |
 //! | `delivery.rate_limit` | rate: all destinations together | none |
 //! | `delivery.longest_wait` | time, at least 1 s: between attempts to connect | 30 s |
 //! | `delivery.label` | text, at most 256 bytes, told to indexers | none |
@@ -97,6 +107,7 @@ mod conflict;
 mod delivery;
 mod destinations;
 mod error;
+mod files;
 mod findings;
 mod graphite;
 mod gravwell;
@@ -123,9 +134,11 @@ pub use choice::Choice;
 pub use conflict::Protocol;
 pub use delivery::{DeliveryConfig, RelayedLog, StateMessages};
 pub use error::{ConfigError, Place, Rejected, Warning};
+pub(crate) use files::fingerprint;
 pub use graphite::{
-    BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile,
-    Tagged, Values,
+    BadTags, GraphiteConfirm, GraphiteDestination, GraphiteFormat, GraphiteLines, GraphitePolicy,
+    GraphiteSource, GraphiteUdpSource, GraphiteWire, HashDialect, Infinity, Profile, Tagged,
+    Values,
 };
 pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};

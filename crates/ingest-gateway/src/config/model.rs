@@ -9,7 +9,7 @@ use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
 use super::delivery::DeliveryConfig;
-use super::graphite::{GraphiteFormat, GraphiteSource, GraphiteUdpSource};
+use super::graphite::{GraphiteDestination, GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 use super::loggregator::LoggregatorSource;
@@ -299,6 +299,8 @@ pub enum DestinationKind {
     Store,
     /// `gravwell`: Gravwell indexers.
     Gravwell(Box<GravwellDestination>),
+    /// `graphite`: Carbon servers.
+    Graphite(Box<GraphiteDestination>),
 }
 
 impl DestinationKind {
@@ -308,6 +310,7 @@ impl DestinationKind {
         match self {
             Self::Store => "store",
             Self::Gravwell(_) => "gravwell",
+            Self::Graphite(_) => "graphite",
         }
     }
 }

@@ -125,8 +125,13 @@ pub(super) fn read_server(table: &mut Table<'_>) -> Option<ServerTls> {
 
 /// Reads `tls` of a destination.
 pub(super) fn read_client(table: &mut Table<'_>) -> ClientTls {
+    read_client_if_named(table).unwrap_or_default()
+}
+
+/// Reads `tls` of a destination for which the table alone means TLS.
+pub(super) fn read_client_if_named(table: &mut Table<'_>) -> Option<ClientTls> {
     let mut read = ClientTls::default();
-    let Some(mut tls) = table.sub_table("tls") else { return read };
+    let mut tls = table.sub_table("tls")?;
     read.ca = tls.key("ca").and_then(|node| node.path());
     let verify = tls.key("verify");
     read.accept_any = verify.as_ref().and_then(Node::boolean) == Some(false);
@@ -142,7 +147,7 @@ pub(super) fn read_client(table: &mut Table<'_>) -> ClientTls {
     let usable = read.load().and_then(|options| Ok(options.client_config().map(drop)?));
     check(&tls.node, usable.err());
     tls.finish(&[]);
-    read
+    Some(read)
 }
 
 fn check(node: &Node<'_>, error: Option<TlsFileError>) {

@@ -11,8 +11,6 @@ use graphite_proto::{Connection, Event, Format, FrameError, Options};
 use ingest_entry::{Source as Address, TagId};
 use ingest_mux::{Refused, SendError, Source, Ticket};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::accept;
@@ -31,41 +29,20 @@ const SMALL_READ: usize = 8 * 1024;
 
 /// Serves connections until the gateway stops, then ends those that are open.
 pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: TagId, cx: Context) {
-    let slots = Arc::new(Semaphore::new(config.max_connections));
     let config = Arc::new(config);
     let options = decoder_options(&config.lines);
     let format = stream_format(&config);
-    let mut connections = JoinSet::new();
-    let mut stopping = cx.stopping.clone();
-    loop {
-        let accepted = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &slots) => accepted,
-            Some(_) = connections.join_next() => continue,
+    accept(listener, config.max_connections, &cx, |stream, peer| {
+        let one = One {
+            cx: cx.clone(),
+            config: Arc::clone(&config),
+            mapper: Mapper::new(&config.lines, tag),
+            peer,
+            window: Window::default(),
         };
-        match accepted {
-            Ok((stream, peer, slot)) => {
-                let one = One {
-                    cx: cx.clone(),
-                    config: Arc::clone(&config),
-                    mapper: Mapper::new(&config.lines, tag),
-                    peer,
-                    window: Window::default(),
-                };
-                let options = options.clone();
-                connections.spawn(async move {
-                    one.run(stream, format, options).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(source = %cx.counters.name, %error, "Cannot accept a connection.");
-                tokio::time::sleep(QUIET).await;
-            }
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+        one.run(stream, format, options.clone())
+    })
+    .await;
 }
 
 /// What was read and is not durable yet.

@@ -24,14 +24,14 @@ const LAST_READS: Duration = Duration::from_secs(1);
 /// What counts as an empty socket then.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// Receives until the gateway stops.
+/// Receives until the source retires.
 pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: TagId, cx: Context) {
     let options = decoder_options(&config.lines);
     let mut receiver =
         Receiver { mapper: Mapper::new(&config.lines, tag), options, cx: cx.clone() };
     let local = socket.local_addr().ok();
     let mut datagrams = Datagrams::new(socket);
-    let mut stopping = cx.stopping.clone();
+    let mut retired = cx.retired.clone();
     let mut look = interval(Duration::from_secs(1));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -45,7 +45,7 @@ pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: Tag
                 }
                 continue;
             }
-            _ = stopping.wait_for(|stop| *stop) => break,
+            _ = retired.wait_for(|retired| *retired) => break,
             received = datagrams.receive(AT_ONCE, &mut sink) => received,
         };
         step.finish();
@@ -53,6 +53,10 @@ pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: Tag
             tracing::warn!(source = %cx.counters.name, %error, "Cannot receive datagrams.");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+    if !*cx.stopping.borrow() {
+        // Another receives in its place.
+        return;
     }
     let until = Instant::now() + LAST_READS;
     while Instant::now() < until {

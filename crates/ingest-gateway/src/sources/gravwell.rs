@@ -16,8 +16,6 @@ use ingest_wire::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -80,42 +78,21 @@ impl Gravwell {
 
 /// Serves connections until the gateway stops, then ends those that are open.
 pub(crate) async fn serve(listener: TcpListener, gravwell: Gravwell, cx: Context) {
-    let slots = Arc::new(Semaphore::new(gravwell.config.max_connections));
     let refusals = Arc::new(RejectLog::new(&cx.counters.name, REFUSALS.to_vec()));
     let acceptor = gravwell.acceptor();
-    let mut connections = JoinSet::new();
-    let mut stopping = cx.stopping.clone();
-    loop {
-        let accepted = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &slots) => accepted,
-            Some(_) = connections.join_next() => continue,
+    accept(listener, gravwell.config.max_connections, &cx, |stream, peer| {
+        let client = Client {
+            cx: cx.clone(),
+            acceptor: acceptor.clone(),
+            refusals: Arc::clone(&refusals),
+            read_ahead: gravwell.config.read_ahead,
+            numbers: Numbers::new(gravwell.tags.clone()),
+            peer,
+            window: Window::default(),
         };
-        match accepted {
-            Ok((stream, peer, slot)) => {
-                let client = Client {
-                    cx: cx.clone(),
-                    acceptor: acceptor.clone(),
-                    refusals: Arc::clone(&refusals),
-                    read_ahead: gravwell.config.read_ahead,
-                    numbers: Numbers::new(gravwell.tags.clone()),
-                    peer,
-                    window: Window::default(),
-                };
-                let tls = gravwell.tls.clone();
-                connections.spawn(async move {
-                    client.run(stream, tls).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(source = %cx.counters.name, %error, "Cannot accept a connection.");
-                sleep(QUIET).await;
-            }
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+        client.run(stream, gravwell.tls.clone())
+    })
+    .await;
 }
 
 /// The log's numbers are the connections' numbers, but for the two that the protocol fixes.

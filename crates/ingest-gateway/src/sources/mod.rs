@@ -28,8 +28,10 @@ pub(crate) struct Context {
     pub(crate) level: Level,
     /// Most bytes of one read.
     pub(crate) read_bytes: usize,
-    /// True once the gateway stops.
+    /// True once the source ends: its connections end too.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// True once it takes no more connections: either it ends, or another has taken its place.
+    pub(crate) retired: watch::Receiver<bool>,
 }
 
 /// Nanoseconds since the Unix epoch.

@@ -6,6 +6,9 @@
 mod bad_input;
 mod check;
 mod eof_is_acknowledgement;
+#[path = "../../../../testdata/support/folder.rs"]
+mod folder;
+mod graphite_destination;
 mod graphite_frames;
 mod gravwell_destination;
 mod gravwell_source;
@@ -13,6 +16,8 @@ mod hydra_source;
 mod limits;
 mod main_job;
 mod no_false_end;
+mod reload;
+mod send;
 mod service_manager;
 mod stop_and_restart;
 mod support;

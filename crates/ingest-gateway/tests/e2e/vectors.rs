@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use graphite_proto::{Event, LineDecoder, Options, RejectReason, Timestamp};
 use serde_json::Value;
 
+use crate::folder::folder;
 use crate::support::client::{acknowledged, connect, send, source_row, status};
 use crate::support::library::Library;
 use crate::support::process::{ANY_PORTS, Ingestry};
@@ -21,13 +22,7 @@ use crate::support::wait::{DEADLINE, until};
 const ARRIVAL: Timestamp = Timestamp::from_seconds(987_654_321);
 
 fn file() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // A relative path means one from the root of the workspace, where cargo is called.
-    let vectors = match std::env::var_os("INGESTRY_VECTORS") {
-        Some(path) => root.join(path),
-        None => root.join("testdata/vectors"),
-    };
-    vectors.join("graphite/plaintext.jsonl")
+    folder("graphite").join("plaintext.jsonl")
 }
 
 /// The inputs, each ended by a line feed; nothing when there is no such file.

@@ -13,6 +13,9 @@ impl Committer {
     pub(super) fn wait_for_room(&mut self) -> std::io::Result<()> {
         if self.shared.set_health(Health::Full) {
             Counters::add(&self.shared.counters.full_episodes, 1);
+            // Whatever had failed before: from here on it is room that is waited for.
+            self.shared.synced.refuse(None);
+            self.shared.written.refuse(None);
             tracing::warn!(
                 used = self.shared.used_bytes(),
                 max_bytes = self.shared.limits.max_bytes,

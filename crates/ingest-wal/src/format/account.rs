@@ -52,6 +52,13 @@ impl Account {
         self.max_arrival = self.max_arrival.max(arrival);
     }
 
+    /// Counts a record of entries no more, and none behind it: they stand elsewhere.
+    pub(crate) fn take_back(&mut self, first: Lsn, count: u16, body_len: u32) {
+        self.entries = self.entries.saturating_sub(u64::from(count));
+        self.bytes = self.bytes.saturating_sub(u64::from(body_len));
+        self.end = self.end.min(first).max(self.start);
+    }
+
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         for n in [self.entries, self.bytes, self.start, self.end] {
             out.extend_from_slice(&n.to_le_bytes());

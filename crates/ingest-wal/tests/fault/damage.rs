@@ -63,7 +63,7 @@ impl Rest {
                 let mut bytes = whole.clone();
                 bytes[at] ^= 1 << (at * 5 % 8);
                 self.disk.note(format!("a bit of byte {at} of {name} flips"));
-                self.check(at, &path, bytes, Allowed { lost: 1, unwitnessed: false }, true);
+                self.check(at, &path, bytes, Allowed::damage(1), true);
                 flipped += 1;
             }
         }
@@ -119,21 +119,73 @@ fn a_flipped_byte_of_a_log_that_uses_its_files_again() {
     assert!(flipped > 500, "{flipped} bytes");
 }
 
+/// Where the bodies of a segment's records of entries end. Of this layout `docs/log-format.md` 3 and 4
+/// speak.
+fn ends(bytes: &[u8]) -> Vec<usize> {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let copies = if bytes[10] & 1 == 0 { 1 } else { 2 };
+    let mut at = (64 + copies * word(12)).next_multiple_of(8);
+    let mut ends = Vec::new();
+    while at < bytes.len() {
+        let end = at + 48 + word(at);
+        if bytes[at + 6] == 1 {
+            ends.push(end);
+        }
+        at = end.next_multiple_of(8);
+    }
+    ends
+}
+
+/// Cuts a segment at each offset: what is whole in front of the cut is read, what is not is counted.
+fn cut_each(rest: &Rest, path: &Path, whole: &[u8], unwitnessed: bool) {
+    let ends = ends(whole);
+    assert!(ends.len() > 1 && whole.len() > 300, "{ends:?} of {}", whole.len());
+    for cut in 0..whole.len() {
+        rest.disk.note(format!("{} is cut at {cut}", path.display()));
+        let lost = ends.iter().filter(|end| **end > cut).count();
+        let allowed = Allowed { unwitnessed, ..Allowed::damage(lost) };
+        // Names go with what is cut.
+        rest.check(cut, path, whole[..cut].to_vec(), allowed, false);
+    }
+}
+
 #[test]
 fn a_tail_torn_at_each_offset_leaves_the_rest() {
     for closed in [false, true] {
         let rest = Rest::after(SETTING, &small(), closed);
         let files = rest.disk.files();
         let name = |path: &PathBuf| SegmentName::parse(path.file_name()?.to_str()?);
-        let newest =
-            files.iter().filter_map(|(path, bytes)| Some((name(path)?, path, bytes))).max();
-        let (_, path, whole) = newest.unwrap();
-        assert!(whole.len() > 300);
-        for cut in 0..whole.len() {
-            rest.disk.note(format!("cut at {cut}"));
-            // What LOCK remembers is lost and counted, and names go with it.
-            let allowed = Allowed { lost: usize::MAX, unwitnessed: true };
-            rest.check(cut, path, whole[..cut].to_vec(), allowed, false);
+        let mut segments: Vec<_> =
+            files.iter().filter_map(|(path, bytes)| Some((name(path)?, path, bytes))).collect();
+        segments.sort();
+        let (newest, path, whole) = segments.pop().unwrap();
+        // The last snapshot of a log that was closed witnesses all of it; of one that was killed, the
+        // mark that is cut off did.
+        cut_each(&rest, path, whole, !closed);
+        // What is cut off a segment that others follow is damage at rest.
+        assert!(segments.iter().any(|(name, _, _)| name.epoch < newest.epoch));
+        for (_, path, whole) in segments {
+            cut_each(&rest, path, whole, false);
+        }
+    }
+}
+
+#[test]
+fn a_cursor_file_or_lock_cut_at_each_offset_costs_no_entry() {
+    for closed in [false, true] {
+        let rest = Rest::after(SETTING, &small(), closed);
+        let files = rest.disk.files();
+        let kept = |path: &&PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name == "LOCK" || name.starts_with("cursor-")
+        };
+        assert_eq!(files.keys().filter(kept).count(), 3);
+        for path in files.keys().filter(kept) {
+            for cut in 0..files[path].len() {
+                rest.disk.note(format!("{} is cut at {cut}", path.display()));
+                let bytes = files[path][..cut].to_vec();
+                rest.check(cut, path, bytes, Allowed::NOTHING, true);
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ fn seed() -> u64 {
 /// How often ops are tried that may be fewer than those that failed.
 const TRIES: u32 = 8;
 
-fn perform(setting: Setting, disk: u64, ops: &[Op]) {
+pub(crate) fn perform(setting: Setting, disk: u64, ops: &[Op]) {
     let mut run = Run::new(setting, disk);
     assert!(run.open(false).is_ok());
     for op in ops {

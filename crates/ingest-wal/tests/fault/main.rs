@@ -6,6 +6,7 @@
 
 mod damage;
 mod disk;
+mod found;
 mod inode;
 mod machine;
 mod model;

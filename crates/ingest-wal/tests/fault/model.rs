@@ -17,7 +17,7 @@ pub(crate) enum Fate {
 }
 
 /// An LSN that was given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Given {
     /// Of its record.
     first: Lsn,
@@ -26,6 +26,18 @@ struct Given {
     /// It was said to be on disk, or was shown to a reader.
     acknowledged: bool,
     fate: Option<Fate>,
+    /// Snapshots that were said to be written since the fate was seen.
+    kept: u8,
+    /// Said to be dropped, before the end came, and not written down for good.
+    unkept: bool,
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { first, count, body, acknowledged, fate, .. } = self;
+        let len = body.len();
+        write!(f, "{count} from {first}, {len} bytes, acknowledged {acknowledged}, {fate:?}")
+    }
 }
 
 /// What a look at the log may find.
@@ -39,6 +51,11 @@ pub(crate) struct Allowed {
 
 impl Allowed {
     pub(crate) const NOTHING: Self = Self { lost: 0, unwitnessed: false };
+
+    /// At rest, of so many records.
+    pub(crate) fn damage(lost: usize) -> Self {
+        Self { lost, ..Self::NOTHING }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +65,8 @@ pub(crate) struct Model {
     /// Names that a durable record follows, and those of which it is not known.
     pub(crate) names: BTreeSet<u16>,
     pub(crate) unsure: BTreeSet<u16>,
+    /// Names that the log did not take.
+    pub(crate) doubtful: BTreeSet<u16>,
     /// The consumer's place, the highest that it ever was, and the one that the last snapshot that
     /// was said to be written kept.
     pub(crate) low: Lsn,
@@ -57,6 +76,8 @@ pub(crate) struct Model {
     pub(crate) kept_before: Lsn,
     /// When the log is full, what is oldest may go.
     pub(crate) drops_oldest: bool,
+    /// Damage that an opening counted in a segment that was removed before anybody looked.
+    unseen: u64,
 }
 
 impl Default for Model {
@@ -66,11 +87,13 @@ impl Default for Model {
             serial: 0,
             names: BTreeSet::new(),
             unsure: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             low: 1,
             passed: 1,
             kept: 1,
             kept_before: 1,
             drops_oldest: false,
+            unseen: 0,
         }
     }
 }
@@ -81,7 +104,15 @@ impl Model {
         let (first, count) = (range.start, (range.end - range.start) as u16);
         assert!(first >= self.passed, "{first} is given, but the consumer was at {}", self.passed);
         for lsn in range {
-            let given = Given { first, count, body: body.clone(), acknowledged: false, fate: None };
+            let given = Given {
+                first,
+                count,
+                body: body.clone(),
+                acknowledged: false,
+                fate: None,
+                kept: 0,
+                unkept: false,
+            };
             let before = self.given.insert(lsn, given);
             assert!(before.is_none_or(|before| !before.acknowledged), "{lsn} was given twice");
         }
@@ -111,15 +142,44 @@ impl Model {
         self.given.range(self.low.min(end)..end).nth(skip).map_or(end, |(lsn, _)| *lsn)
     }
 
-    /// A record was read.
+    /// A snapshot was said to be written.
+    pub(crate) fn snapshot(&mut self) {
+        for given in self.given.values_mut().filter(|given| given.fate.is_some()) {
+            given.kept = given.kept.saturating_add(1);
+        }
+    }
+
+    /// The end comes. What was said to be dropped, and is in fewer snapshots than these, may be there
+    /// again afterwards, or unwitnessed.
+    pub(crate) fn end(&mut self, snapshots: u8) {
+        use MissingCause::{Dropped, Void};
+        for given in self.given.values_mut() {
+            let dropped = matches!(given.fate, Some(Fate::Missing(Void | Dropped)));
+            given.unkept |= dropped && given.kept < snapshots;
+        }
+    }
+
+    /// A record was read by somebody who may have stood in front of it when its segment went.
     pub(crate) fn held(&mut self, record: &Record) {
+        let end = record.header.end();
+        let mut given = self.given.range(record.header.first..end);
+        if given.all(|(_, given)| given.fate != Some(Fate::Expired)) {
+            self.held_again(record);
+        }
+    }
+
+    fn held_again(&mut self, record: &Record) {
         let (first, end) = (record.header.first, record.header.end());
         let given = self.given.get(&first).unwrap_or_else(|| panic!("{first} was never given"));
         assert_eq!((given.first, given.count), (first, record.header.count), "at {first}");
         assert!(given.body == record.body, "the body of {first} is another");
         for (lsn, given) in self.given.range_mut(first..end) {
-            assert!(matches!(given.fate, None | Some(Fate::Held)), "{lsn} is back: {given:?}");
-            given.fate = Some(Fate::Held);
+            let may_be = match given.fate {
+                None | Some(Fate::Held) => true,
+                Some(_) => given.unkept,
+            };
+            assert!(may_be, "{lsn} is back: {given:?}");
+            (given.fate, given.unkept) = (Some(Fate::Held), false);
             given.acknowledged = true;
         }
     }
@@ -132,6 +192,16 @@ impl Model {
             match given.fate {
                 Some(before) if before == fate => continue,
                 None | Some(Fate::Held) => {}
+                Some(Fate::Missing(MissingCause::Void))
+                    if missing.cause == MissingCause::Unwitnessed && given.unkept => {}
+                Some(Fate::Expired)
+                    if missing.cause == MissingCause::Damaged && self.unseen > 0 =>
+                {
+                    // What is known is said, though its segment went before anybody looked.
+                    self.unseen -= 1;
+                    given.fate = Some(fate);
+                    continue;
+                }
                 Some(_) => panic!("{lsn} is {fate:?} now, and was {given:?}"),
             }
             if missing.cause == MissingCause::Dropped {
@@ -150,20 +220,24 @@ impl Model {
                     "{lsn} was never acknowledged, and is said to be damaged"
                 );
             }
-            given.fate = Some(fate);
+            (given.fate, given.kept) = (Some(fate), 0);
         }
         if missing.cause == MissingCause::Damaged {
             assert_eq!(known, missing.count(), "{missing:?}: never given, and said to be damaged");
         }
     }
 
-    fn expired(&mut self, range: Range<Lsn>) {
+    /// Says how many entries the largest of the records that are gone now had.
+    fn expired(&mut self, range: Range<Lsn>) -> u16 {
+        let mut most = 0;
         for (lsn, given) in self.given.range_mut(range) {
             if given.fate == Some(Fate::Held) || given.fate.is_none() && given.acknowledged {
                 assert!(*lsn < self.passed, "{lsn} is gone, and was not passed: {given:?}");
                 given.fate = Some(Fate::Expired);
+                most = most.max(given.count);
             }
         }
+        most
     }
 
     fn count(&self, is: impl Fn(Fate) -> bool) -> u64 {
@@ -177,6 +251,7 @@ impl Model {
         let mut reader = log.reader(1);
         let mut at = 1;
         let mut lost = BTreeSet::new();
+        let mut gone = 0;
         loop {
             let item = match reader.next_item() {
                 Ok(Some(item)) => item,
@@ -188,14 +263,14 @@ impl Model {
             assert_eq!(start(&item), at, "each LSN comes once and in order: {item:?}");
             at = item.end();
             match item {
-                Item::Record(record) => self.held(&record),
+                Item::Record(record) => self.held_again(&record),
                 Item::Missing(missing) => self.missing(&missing, allowed, &mut lost),
                 Item::Expired(range) => {
                     let known = log.missing();
                     let apart =
                         |gap: &&Missing| gap.range.end > range.start && gap.range.start < range.end;
                     assert_eq!(known.iter().find(apart), None, "{range:?} is said to be expired");
-                    self.expired(range);
+                    gone = gone.max(self.expired(range));
                 }
                 other => panic!("{other:?}"),
             }
@@ -205,6 +280,7 @@ impl Model {
             lost.len() <= allowed.lost,
             "the records at {lost:?} are lost, allowed: {allowed:?}"
         );
+        self.given.values_mut().for_each(|given| given.unkept = false);
         let status = log.status();
         let accepted = self.count(|fate| {
             use MissingCause::{Damaged, Dropped};
@@ -213,7 +289,13 @@ impl Model {
         assert_eq!(status.accepted, accepted, "{status:?}");
         assert_eq!(status.accepted, end - 1 - status.void - status.unwitnessed);
         let damaged = self.count(|fate| fate == Fate::Missing(MissingCause::Damaged));
-        assert_eq!(status.damaged, damaged, "{status:?}");
+        if allowed.lost > 0 && status.damaged > damaged + self.unseen {
+            // What was damaged went before this look: all had passed it.
+            let unseen = status.damaged - damaged - self.unseen;
+            assert!(unseen <= u64::from(gone), "{unseen} of {gone}: {status:?}");
+            self.unseen += unseen;
+        }
+        assert_eq!(status.damaged, damaged + self.unseen, "{status:?}");
         assert!(status.used_bytes <= status.limits.max_bytes, "{status:?}");
         Ok(())
     }

@@ -235,6 +235,7 @@ impl Run {
             let low = self.model.low;
             match self.log().snapshot() {
                 Ok(()) => {
+                    self.model.snapshot();
                     (self.model.kept_before, self.model.kept) = (self.model.kept, low);
                     return Ok(());
                 }
@@ -417,7 +418,9 @@ impl Run {
         let model = &mut self.model;
         assert!(names.is_superset(&model.names), "{names:?} of {:?}", model.names);
         let unsure = std::mem::take(&mut model.unsure);
-        assert!(names.difference(&model.names).all(|name| unsure.contains(name)), "{names:?}");
+        let doubtful = std::mem::take(&mut model.doubtful);
+        let known = |name: &u16| unsure.contains(name) || doubtful.contains(name);
+        assert!(names.difference(&model.names).all(known), "{names:?}");
         model.names = names;
     }
 
@@ -432,6 +435,7 @@ impl Run {
 
     /// Ends this run and begins the next.
     fn end(&mut self, ending: &Ending) {
+        self.model.end(if ending.flip.is_some() { 2 } else { 1 });
         self.bury();
         // Half a snapshot beside a damaged one would be two faults at once.
         let spared = if self.disk.is_dirty("cursor-") { "cursor-" } else { "/" };
@@ -522,9 +526,10 @@ impl Run {
                 self.model.unsure.insert(name);
                 self.user.names.lock().unwrap().insert(name);
                 if self.log().writer().define(Bytes::from(name_body([name]))).is_err() {
-                    self.down()?;
                     // It is in the next segment's preamble all the same, once there is one.
-                    return self.settle();
+                    self.model.unsure.remove(&name);
+                    self.model.doubtful.insert(name);
+                    return self.down();
                 }
                 // It stands before every record that is handed over from here on.
                 self.append(&[(1, 8)], Level::Disk)
@@ -569,12 +574,14 @@ impl Run {
                     self.close();
                 } else {
                     self.wait_for_the_mark();
+                    // Before it is written down, a kill forgets what was dropped.
+                    self.model.end(2);
                     self.bury();
                 }
                 self.flip(flip, "/");
                 self.open(true)?;
                 self.check_names();
-                self.verify(Allowed { lost: 1, unwitnessed: false })
+                self.verify(Allowed::damage(1))
             }
         }
     }
@@ -620,17 +627,21 @@ impl Run {
         while end > 1 && !held(end) {
             end -= 1;
         }
-        let dropped = end < writer.synced_end();
         let synced = end - 1;
+        if end < writer.synced_end() && self.log().status().segments_abandoned > 0 {
+            // There may be no segment that a mark could go to before there is room: the next snapshot,
+            // at most a second later, is the witness.
+            self.log().snapshot().unwrap();
+            return;
+        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             let files = self.disk.files();
             let named = |path: &PathBuf| SegmentName::parse(path.file_name()?.to_str()?);
             let newest = files.iter().filter_map(|(path, bytes)| Some((named(path)?, bytes))).max();
             let (_, bytes) = newest.unwrap();
-            // A group that failed and was dropped may have left something behind it.
-            let from = if dropped { 0 } else { bytes.len().saturating_sub(48) };
-            let witness = (from..bytes.len()).step_by(8).any(|at| {
+            // Behind it may be what a group left that failed and was dropped, or a file's former life.
+            let witness = (0..bytes.len()).step_by(8).any(|at| {
                 bytes.get(at..at + 48).is_some_and(|header| {
                     let said = u64::from_le_bytes(header[16..24].try_into().unwrap());
                     header[6] == 4 && said == synced

@@ -276,8 +276,8 @@ impl Consumer {
             loop {
                 let turn = socket.turn().await;
                 while let Some(message) = socket.machine.next() {
-                    bytes += message.len();
-                    add(&mut recent, &message, self.settings.keep_partial);
+                    bytes += message.len;
+                    add(&mut recent, &message.bytes(), self.settings.keep_partial);
                 }
                 if let Some(end) = socket.machine.end().cloned() {
                     socket.finish(|_| {}).await;

@@ -21,7 +21,7 @@ use super::queue::{Gone, WhenFull};
 use super::socket::{dial_error, timed_out};
 use super::stream::{Messages, Outlet, messages};
 use super::tls::TlsOptions;
-use super::token::{TokenSource, Tokens};
+use super::token::{TokenSource, Tokens, refused_or_not_found};
 use crate::json::{Batch, decode_answer};
 use crate::v2::Envelope;
 use crate::wire::Message as _;
@@ -193,16 +193,9 @@ impl LogCache {
         // A source's id may hold slashes, which stay.
         let id: Vec<_> = source_id.split('/').map(escape).collect();
         let target = format!("{}/read/{}{}", self.settings.prefix, id.join("/"), read.query());
-        let token = self.tokens.current().await?;
-        match self.ask(&target, &token).await {
-            Err(error)
-                if matches!(error.status(), Some(401 | 404)) && self.tokens.can_refresh() =>
-            {
-                let token = self.tokens.refresh().await?;
-                self.ask(&target, &token).await
-            }
-            answer => answer,
-        }
+        let target = target.as_str();
+        let ask = |token: String| async move { self.ask(target, &token).await };
+        self.tokens.ask(refused_or_not_found, ask).await
     }
 
     async fn ask(&self, target: &str, token: &str) -> Result<Batch, Error> {

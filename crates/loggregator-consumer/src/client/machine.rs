@@ -7,6 +7,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 
+use crate::wire::{DecodeError, Message, Slice as _};
+
 /// Why a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,12 +72,37 @@ impl std::fmt::Display for End {
     }
 }
 
+/// A message that is complete: a part of the bytes that were read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payload<'a> {
+    block: &'a Bytes,
+    at: usize,
+    pub(crate) len: usize,
+}
+
+impl Payload<'_> {
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.block.part(self.at, self.len)
+    }
+
+    /// Its message, whose parts share what was read.
+    pub(crate) fn decode<M: Message<Bytes>>(&self) -> Result<M, DecodeError> {
+        M::decode_part(self.block, self.at, self.len)
+    }
+}
+
 /// The client's side of a web socket.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) input: BytesMut,
     /// What is to be sent.
     pub(crate) output: Vec<u8>,
+    /// Frames that are complete and plain: all at once, so that the buffer that they share has one
+    /// holder more for all of them.
+    block: Bytes,
+    block_at: usize,
+    /// The payload of a frame, or of several, that is not.
+    whole: Bytes,
     header: Option<(FrameHeader, usize)>,
     /// Of a message in fragments.
     fragments: Option<Vec<u8>>,
@@ -89,6 +116,9 @@ impl Machine {
         Self {
             input: BytesMut::new(),
             output: Vec::new(),
+            block: Bytes::new(),
+            block_at: 0,
+            whole: Bytes::new(),
             header: None,
             fragments: None,
             limit,
@@ -149,7 +179,40 @@ impl Machine {
     }
 
     /// The next message that is complete.
-    pub(crate) fn next(&mut self) -> Option<Bytes> {
+    pub(crate) fn next(&mut self) -> Option<Payload<'_>> {
+        if self.end.is_some() {
+            return None;
+        }
+        if self.block_at >= self.block.len() {
+            self.block = self.plain_frames();
+            self.block_at = 0;
+        }
+        let rest = self.block.get(self.block_at..).unwrap_or_default();
+        if let Some((head, len)) = plain(rest) {
+            let at = self.block_at + head;
+            self.block_at = at + len;
+            return Some(Payload { block: &self.block, at, len });
+        }
+        self.whole = self.next_frame()?;
+        Some(Payload { block: &self.whole, at: 0, len: self.whole.len() })
+    }
+
+    /// The frames at the start of the input that are complete, and messages of their own.
+    fn plain_frames(&mut self) -> Bytes {
+        let mut end = 0;
+        if self.header.is_none() && self.fragments.is_none() {
+            while let Some((head, len)) = plain(self.input.get(end..).unwrap_or_default())
+                && len <= self.limit
+                && self.input.len() - end - head >= len
+            {
+                end += head + len;
+            }
+        }
+        if end == 0 { Bytes::new() } else { self.input.split_to(end).freeze() }
+    }
+
+    /// The next message that no plain frame holds.
+    fn next_frame(&mut self) -> Option<Bytes> {
         while self.end.is_none() {
             if self.header.is_none() {
                 let mut cursor = Cursor::new(&self.input);
@@ -258,6 +321,19 @@ impl Machine {
     }
 }
 
+/// The length of the header of a frame that is a message of its own, as servers write nearly all,
+/// and of its payload.
+#[inline]
+fn plain(frame: &[u8]) -> Option<(usize, usize)> {
+    match *frame {
+        [0x81 | 0x82, len @ 0..=125, ..] => Some((2, usize::from(len))),
+        [0x81 | 0x82, 126, high, low, ..] => {
+            Some((4, usize::from(u16::from_be_bytes([high, low]))))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,7 +343,7 @@ mod tests {
         let mut messages = Vec::new();
         for piece in bytes.chunks(size) {
             machine.input.extend_from_slice(piece);
-            messages.extend(std::iter::from_fn(|| machine.next()));
+            messages.extend(std::iter::from_fn(|| machine.next().map(|message| message.bytes())));
         }
         (messages, machine.end().cloned(), machine.output.len())
     }

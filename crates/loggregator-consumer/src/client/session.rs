@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::item::{Clock, Item};
-use super::machine::End;
+use super::machine::{End, Payload};
 use super::queue::Gone;
 use super::socket::Socket;
 use super::stream::Outlet;
@@ -81,15 +81,15 @@ pub(crate) async fn run<M: Message<Bytes> + Timed>(
             Turn::Close => {
                 socket.machine.close();
                 let batch = &mut outlet.batch;
-                socket.finish(|bytes| take(bytes, batch, seen, &keep)).await;
+                socket.finish(|payload| take(payload, batch, seen, &keep)).await;
                 outlet.flush().await?;
                 return Ok(End::ClosedByUs);
             }
             Turn::Read(read) => {
                 seen.last = clock.now();
                 idle_at = habits.idle.map(|idle| Instant::now() + idle);
-                while let Some(bytes) = socket.machine.next() {
-                    take(bytes, &mut outlet.batch, seen, &keep);
+                while let Some(payload) = socket.machine.next() {
+                    take(payload, &mut outlet.batch, seen, &keep);
                 }
                 outlet.flush().await?;
                 if let Some(end) = socket.machine.end().cloned() {
@@ -105,18 +105,21 @@ pub(crate) async fn run<M: Message<Bytes> + Timed>(
 }
 
 fn take<M: Message<Bytes> + Timed>(
-    bytes: Bytes,
+    payload: Payload<'_>,
     batch: &mut std::collections::VecDeque<Item<M>>,
     seen: &mut Seen,
     keep: &impl Fn(&M) -> bool,
 ) {
-    match M::decode(&bytes) {
+    match payload.decode::<M>() {
         Ok(message) => {
             seen.timestamp = message.nanos();
             if keep(&message) {
                 batch.push_back(Item::Message(message));
             }
         }
-        Err(error) => batch.push_back(Item::Undecodable { bytes, error: error.to_string() }),
+        Err(error) => {
+            let bytes = payload.bytes();
+            batch.push_back(Item::Undecodable { bytes, error: error.to_string() });
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::dial::{Dialer, Undialed};
 use super::endpoint::{self, Endpoint, without_user};
 use super::error::{DialError, Error, Service};
 use super::http::{self, Ask, Guard};
-use super::machine::{End, Machine};
+use super::machine::{End, Machine, Payload};
 
 /// How much of the body of a refusal is kept.
 const MAX_BODY: usize = 1024;
@@ -193,7 +193,7 @@ impl Socket {
 
     /// Sends what is left, waits for the server's close if ours was the first, and ends. Messages
     /// that come meanwhile are given to `sink`.
-    pub(crate) async fn finish(&mut self, mut sink: impl FnMut(Bytes)) {
+    pub(crate) async fn finish(&mut self, mut sink: impl FnMut(Payload<'_>)) {
         let deadline = Instant::now() + CLOSE_TIME;
         let closing = async {
             while self.machine.end().is_none() {

@@ -34,8 +34,23 @@ impl Tokens {
         Self { current: Arc::new(Mutex::new(token.to_owned())), source }
     }
 
+    /// Asks with the token; once more with a new one, where there can be one and the answer may mean
+    /// that the old one `has_run_out`.
+    pub(crate) async fn ask<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        has_run_out: impl Fn(&Error) -> bool,
+        ask: impl Fn(String) -> F,
+    ) -> Result<T, Error> {
+        match ask(self.current().await?).await {
+            Err(error) if has_run_out(&error) && self.source.is_some() => {
+                ask(self.refresh().await?).await
+            }
+            answer => answer,
+        }
+    }
+
     /// The token; with a source and none yet, a new one.
-    pub(crate) async fn current(&self) -> Result<String, Error> {
+    async fn current(&self) -> Result<String, Error> {
         let token = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if token.is_empty() && self.source.is_some() {
             return self.refresh().await;
@@ -43,12 +58,8 @@ impl Tokens {
         Ok(token)
     }
 
-    pub(crate) const fn can_refresh(&self) -> bool {
-        self.source.is_some()
-    }
-
     /// A new token, which is remembered.
-    pub(crate) async fn refresh(&self) -> Result<String, Error> {
+    async fn refresh(&self) -> Result<String, Error> {
         let Some(source) = &self.source else {
             return Err(Error::Token("there is no source of tokens".to_owned()));
         };
@@ -56,4 +67,9 @@ impl Tokens {
         token.clone_into(&mut self.current.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(token)
     }
+}
+
+/// The second generation answers 404 as well to a token that has run out.
+pub(crate) fn refused_or_not_found(error: &Error) -> bool {
+    matches!(error.status(), Some(401 | 404))
 }

@@ -227,8 +227,10 @@ impl TrafficController {
     /// [`Error`] if there is no answer, or another than envelopes.
     pub async fn container_metrics(&self, app: &str) -> Result<Vec<ContainerMetric>, Error> {
         let envelopes = self.container_envelopes(app).await?;
-        let mut metrics: Vec<_> =
-            envelopes.into_iter().filter_map(|envelope| envelope.container_metric).collect();
+        let mut metrics: Vec<_> = envelopes
+            .into_iter()
+            .filter_map(|envelope| envelope.container_metric.map(|m| *m))
+            .collect();
         crate::sort_by_instance(&mut metrics);
         Ok(metrics)
     }
@@ -261,14 +263,8 @@ impl TrafficController {
     }
 
     async fn answer(&self, target: &str) -> Result<Vec<Envelope>, Error> {
-        let token = self.tokens.current().await?;
-        match self.ask(target, &token).await {
-            Err(error) if error.is_unauthorized() && self.tokens.can_refresh() => {
-                let token = self.tokens.refresh().await?;
-                self.ask(target, &token).await
-            }
-            answer => answer,
-        }
+        let ask = |token: String| async move { self.ask(target, &token).await };
+        self.tokens.ask(Error::is_unauthorized, ask).await
     }
 
     async fn ask(&self, target: &str, token: &str) -> Result<Vec<Envelope>, Error> {
@@ -378,12 +374,6 @@ impl Task {
 /// Connects; after a 401 once more with a new token.
 async fn connect(client: &TrafficController, target: &Target) -> Result<Socket, Error> {
     let dialer = &client.settings.dialer;
-    let token = client.tokens.current().await?;
-    match target.connect(dialer, &token).await {
-        Err(error) if error.is_unauthorized() && client.tokens.can_refresh() => {
-            let token = client.tokens.refresh().await?;
-            target.connect(dialer, &token).await
-        }
-        connected => connected,
-    }
+    let connect = |token: String| async move { target.connect(dialer, &token).await };
+    client.tokens.ask(Error::is_unauthorized, connect).await
 }

@@ -36,12 +36,12 @@ pub fn to_v1(from: &v2::Envelope) -> Vec<Envelope> {
         Some(EnvelopeMessage::Counter(counter)) => {
             keep_instance(from, &mut tags);
             to.event_type = Some(EventType::COUNTER_EVENT);
-            to.counter_event = Some(CounterEvent {
+            to.counter_event = Some(Box::new(CounterEvent {
                 name: Some(counter.name.clone()),
                 delta: Some(counter.delta),
                 total: Some(counter.total),
                 unknown: Vec::new(),
-            });
+            }));
         }
         Some(EnvelopeMessage::Timer(timer)) => request(from, timer, &mut tags, &mut to),
         Some(EnvelopeMessage::Gauge(gauge)) => return metrics(from, gauge, tags, &to),
@@ -59,17 +59,17 @@ fn keep_instance(from: &v2::Envelope, tags: &mut Tags) {
 
 fn error(log: &v2::Log, tags: &mut Tags, to: &mut Envelope) {
     to.event_type = Some(EventType::ERROR);
-    to.error = Some(Error {
+    to.error = Some(Box::new(Error {
         source: Some(take(tags, "source").unwrap_or_default()),
         code: Some(number(take(tags, "code").as_ref())),
         message: Some(Text::new(log.payload.clone())),
         unknown: Vec::new(),
-    });
+    }));
 }
 
 fn line(from: &v2::Envelope, log: &v2::Log, tags: &mut Tags, to: &mut Envelope) {
     to.event_type = Some(EventType::LOG_MESSAGE);
-    to.log_message = Some(LogMessage {
+    to.log_message = Some(Box::new(LogMessage {
         message: Some(log.payload.clone()).filter(|payload| !payload.is_empty()),
         message_type: Some(match log.r#type {
             LogType::ERR => MessageType::ERR,
@@ -80,7 +80,7 @@ fn line(from: &v2::Envelope, log: &v2::Log, tags: &mut Tags, to: &mut Envelope) 
         source_type: Some(take(tags, "source_type").unwrap_or_default()),
         source_instance: Some(from.instance_id.clone()),
         unknown: Vec::new(),
-    });
+    }));
 }
 
 /// What a text says, or 0.
@@ -95,7 +95,7 @@ fn request(from: &v2::Envelope, timer: &v2::Timer, tags: &mut Tags, to: &mut Env
     let method = tag("method").to_str().and_then(Method::from_name).unwrap_or(Method(0));
     let peer_type = tag("peer_type").to_str().and_then(PeerType::from_name);
     let forwarded = tag("forwarded");
-    to.http_start_stop = Some(HttpStartStop {
+    to.http_start_stop = Some(Box::new(HttpStartStop {
         start_timestamp: Some(timer.start),
         stop_timestamp: Some(timer.stop),
         request_id: uuid(&tag("request_id")),
@@ -111,7 +111,7 @@ fn request(from: &v2::Envelope, timer: &v2::Timer, tags: &mut Tags, to: &mut Env
         instance_id: Some(tag("routing_instance_id")),
         forwarded: forwarded.as_bytes().split(|&byte| byte == b'\n').map(copy).collect(),
         unknown: Vec::new(),
-    });
+    }));
 }
 
 fn metrics(
@@ -123,7 +123,7 @@ fn metrics(
     if let Some(metric) = container(from, gauge) {
         return vec![Envelope {
             event_type: Some(EventType::CONTAINER_METRIC),
-            container_metric: Some(metric),
+            container_metric: Some(Box::new(metric)),
             tags,
             ..base.clone()
         }];
@@ -131,12 +131,12 @@ fn metrics(
     keep_instance(from, &mut tags);
     let one = |(name, value): &(Text, GaugeValue)| Envelope {
         event_type: Some(EventType::VALUE_METRIC),
-        value_metric: Some(ValueMetric {
+        value_metric: Some(Box::new(ValueMetric {
             name: Some(name.clone()),
             value: Some(value.value),
             unit: Some(value.unit.clone()),
             unknown: Vec::new(),
-        }),
+        })),
         tags: tags.clone(),
         ..base.clone()
     };

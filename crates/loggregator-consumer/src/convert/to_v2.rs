@@ -40,7 +40,7 @@ pub fn to_v2(from: &Envelope) -> v2::Envelope {
 }
 
 fn line(from: &Envelope, to: &mut v2::Envelope) {
-    let line = from.log_message.clone().unwrap_or_default();
+    let line = *from.log_message.clone().unwrap_or_default();
     if let Some(app) = line.app_id.clone().filter(|app| !app.is_empty()) {
         to.source_id = app;
     }
@@ -55,7 +55,7 @@ fn line(from: &Envelope, to: &mut v2::Envelope) {
 }
 
 fn request(from: &Envelope, to: &mut v2::Envelope) {
-    let http: HttpStartStop = from.http_start_stop.clone().unwrap_or_default();
+    let http: HttpStartStop = *from.http_start_stop.clone().unwrap_or_default();
     if let Some(app) = http.application_id.as_ref().filter(|id| id.to_bytes() != [0; 16]) {
         to.source_id = app.to_string().into();
     }
@@ -92,7 +92,7 @@ fn gauge(value: f64, unit: Text) -> GaugeValue {
 }
 
 fn value(from: &Envelope, to: &mut v2::Envelope) {
-    let metric = from.value_metric.clone().unwrap_or_default();
+    let metric = *from.value_metric.clone().unwrap_or_default();
     let instance = to.tags.iter().find(|(key, _)| *key == "instance_id");
     to.instance_id = instance.map(|(_, value)| value.clone()).unwrap_or_default();
     let value = gauge(metric.value(), metric.unit.clone().unwrap_or_default());
@@ -101,7 +101,7 @@ fn value(from: &Envelope, to: &mut v2::Envelope) {
 }
 
 fn counter(from: &Envelope, to: &mut v2::Envelope) {
-    let counter = from.counter_event.clone().unwrap_or_default();
+    let counter = *from.counter_event.clone().unwrap_or_default();
     to.instance_id = take(&mut to.tags, "instance_id").unwrap_or_default();
     to.message = Some(EnvelopeMessage::Counter(v2::Counter {
         delta: counter.delta(),
@@ -112,7 +112,7 @@ fn counter(from: &Envelope, to: &mut v2::Envelope) {
 }
 
 fn error(from: &Envelope, to: &mut v2::Envelope) {
-    let error = from.error.clone().unwrap_or_default();
+    let error = *from.error.clone().unwrap_or_default();
     set(&mut to.tags, "source", error.source.clone().unwrap_or_default());
     set(&mut to.tags, "code", error.code().to_string());
     to.message = Some(EnvelopeMessage::Log(v2::Log {
@@ -123,7 +123,7 @@ fn error(from: &Envelope, to: &mut v2::Envelope) {
 }
 
 fn container(from: &Envelope, to: &mut v2::Envelope) {
-    let metric = from.container_metric.clone().unwrap_or_default();
+    let metric = *from.container_metric.clone().unwrap_or_default();
     if let Some(app) = metric.application_id.clone().filter(|app| !app.is_empty()) {
         to.source_id = app;
     }

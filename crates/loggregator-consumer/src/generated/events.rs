@@ -492,7 +492,7 @@ impl ToJson for UUID {
 
 /// A line of an application, or about it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct LogMessage<B: AsRef<[u8]> = Bytes> {
+pub struct LogMessage<B: Slice = Bytes> {
     /// The line, any bytes, without its newline.
     pub message: Option<B>,
     /// Standard output or error.
@@ -509,7 +509,7 @@ pub struct LogMessage<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> LogMessage<B> {
+impl<B: Slice> LogMessage<B> {
     /// The line, any bytes, without its newline.
     ///
     /// An absent one counts as its default.
@@ -566,9 +566,9 @@ impl<B: Slice> Message<B> for LogMessage<B> {
             10 => self.message = Some(reader.bytes()?),
             16 => self.message_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             24 => self.timestamp = Some(reader.varint()? as i64),
-            34 => self.app_id = Some(Text::new(reader.bytes()?)),
-            42 => self.source_type = Some(Text::new(reader.bytes()?)),
-            50 => self.source_instance = Some(Text::new(reader.bytes()?)),
+            34 => reader.text(self.app_id.get_or_insert_default())?,
+            42 => reader.text(self.source_type.get_or_insert_default())?,
+            50 => reader.text(self.source_instance.get_or_insert_default())?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -610,7 +610,7 @@ impl<B: Slice> Message<B> for LogMessage<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for LogMessage<B> {
+impl<B: Slice> ToJson for LogMessage<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.message {
             writer.key("message");
@@ -641,7 +641,7 @@ impl<B: AsRef<[u8]>> ToJson for LogMessage<B> {
 
 /// An HTTP request, from its start to its end.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct HttpStartStop<B: AsRef<[u8]> = Bytes> {
+pub struct HttpStartStop<B: Slice = Bytes> {
     /// Nanoseconds since 1970.
     pub start_timestamp: Option<i64>,
     /// Nanoseconds since 1970.
@@ -674,7 +674,7 @@ pub struct HttpStartStop<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> HttpStartStop<B> {
+impl<B: Slice> HttpStartStop<B> {
     /// Nanoseconds since 1970.
     ///
     /// An absent one counts as its default.
@@ -773,16 +773,20 @@ impl<B: Slice> Message<B> for HttpStartStop<B> {
             26 => reader.message(self.request_id.get_or_insert_default())?,
             32 => self.peer_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             40 => self.method = Some(Enumeration::from_number(reader.varint()? as i32)),
-            50 => self.uri = Some(Text::new(reader.bytes()?)),
-            58 => self.remote_address = Some(Text::new(reader.bytes()?)),
-            66 => self.user_agent = Some(Text::new(reader.bytes()?)),
+            50 => reader.text(self.uri.get_or_insert_default())?,
+            58 => reader.text(self.remote_address.get_or_insert_default())?,
+            66 => reader.text(self.user_agent.get_or_insert_default())?,
             72 => self.status_code = Some(reader.varint()? as i32),
             80 => self.content_length = Some(reader.varint()? as i64),
             98 => reader.message(self.application_id.get_or_insert_default())?,
             104 => self.instance_index = Some(reader.varint()? as i32),
-            114 => self.instance_id = Some(Text::new(reader.bytes()?)),
+            114 => reader.text(self.instance_id.get_or_insert_default())?,
             122 => {
-                let value = Text::new(reader.bytes()?);
+                let value = {
+                    let mut text = Text::default();
+                    reader.text(&mut text)?;
+                    text
+                };
                 self.forwarded.push(value);
             }
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -877,7 +881,7 @@ impl<B: Slice> Message<B> for HttpStartStop<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for HttpStartStop<B> {
+impl<B: Slice> ToJson for HttpStartStop<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.start_timestamp {
             writer.key("startTimestamp");
@@ -940,7 +944,7 @@ impl<B: AsRef<[u8]>> ToJson for HttpStartStop<B> {
 
 /// A measured value.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ValueMetric<B: AsRef<[u8]> = Bytes> {
+pub struct ValueMetric<B: Slice = Bytes> {
     /// What was measured.
     pub name: Option<Text<B>>,
     /// The value.
@@ -951,7 +955,7 @@ pub struct ValueMetric<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> ValueMetric<B> {
+impl<B: Slice> ValueMetric<B> {
     /// What was measured.
     ///
     /// An absent one counts as its default.
@@ -981,9 +985,9 @@ impl<B: Slice> Message<B> for ValueMetric<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.name = Some(Text::new(reader.bytes()?)),
+            10 => reader.text(self.name.get_or_insert_default())?,
             17 => self.value = Some(reader.double()?),
-            26 => self.unit = Some(Text::new(reader.bytes()?)),
+            26 => reader.text(self.unit.get_or_insert_default())?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1016,7 +1020,7 @@ impl<B: Slice> Message<B> for ValueMetric<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for ValueMetric<B> {
+impl<B: Slice> ToJson for ValueMetric<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.name {
             writer.key("name");
@@ -1035,7 +1039,7 @@ impl<B: AsRef<[u8]>> ToJson for ValueMetric<B> {
 
 /// A counter that rose.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct CounterEvent<B: AsRef<[u8]> = Bytes> {
+pub struct CounterEvent<B: Slice = Bytes> {
     /// What is counted.
     pub name: Option<Text<B>>,
     /// By how much it rose.
@@ -1046,7 +1050,7 @@ pub struct CounterEvent<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> CounterEvent<B> {
+impl<B: Slice> CounterEvent<B> {
     /// What is counted.
     ///
     /// An absent one counts as its default.
@@ -1076,7 +1080,7 @@ impl<B: Slice> Message<B> for CounterEvent<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.name = Some(Text::new(reader.bytes()?)),
+            10 => reader.text(self.name.get_or_insert_default())?,
             16 => self.delta = Some(reader.varint()?),
             24 => self.total = Some(reader.varint()?),
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -1108,7 +1112,7 @@ impl<B: Slice> Message<B> for CounterEvent<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for CounterEvent<B> {
+impl<B: Slice> ToJson for CounterEvent<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.name {
             writer.key("name");
@@ -1127,7 +1131,7 @@ impl<B: AsRef<[u8]>> ToJson for CounterEvent<B> {
 
 /// An error of the platform.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Error<B: AsRef<[u8]> = Bytes> {
+pub struct Error<B: Slice = Bytes> {
     /// Where it happened.
     pub source: Option<Text<B>>,
     /// Its number.
@@ -1138,7 +1142,7 @@ pub struct Error<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> Error<B> {
+impl<B: Slice> Error<B> {
     /// Where it happened.
     ///
     /// An absent one counts as its default.
@@ -1168,9 +1172,9 @@ impl<B: Slice> Message<B> for Error<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.source = Some(Text::new(reader.bytes()?)),
+            10 => reader.text(self.source.get_or_insert_default())?,
             16 => self.code = Some(reader.varint()? as i32),
-            26 => self.message = Some(Text::new(reader.bytes()?)),
+            26 => reader.text(self.message.get_or_insert_default())?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1203,7 +1207,7 @@ impl<B: Slice> Message<B> for Error<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Error<B> {
+impl<B: Slice> ToJson for Error<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.source {
             writer.key("source");
@@ -1222,7 +1226,7 @@ impl<B: AsRef<[u8]>> ToJson for Error<B> {
 
 /// What an instance of an application uses.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ContainerMetric<B: AsRef<[u8]> = Bytes> {
+pub struct ContainerMetric<B: Slice = Bytes> {
     /// The application's GUID.
     pub application_id: Option<Text<B>>,
     /// The number of the instance.
@@ -1241,7 +1245,7 @@ pub struct ContainerMetric<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> ContainerMetric<B> {
+impl<B: Slice> ContainerMetric<B> {
     /// The application's GUID.
     ///
     /// An absent one counts as its default.
@@ -1303,7 +1307,7 @@ impl<B: Slice> Message<B> for ContainerMetric<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.application_id = Some(Text::new(reader.bytes()?)),
+            10 => reader.text(self.application_id.get_or_insert_default())?,
             16 => self.instance_index = Some(reader.varint()? as i32),
             25 => self.cpu_percentage = Some(reader.double()?),
             32 => self.memory_bytes = Some(reader.varint()?),
@@ -1360,7 +1364,7 @@ impl<B: Slice> Message<B> for ContainerMetric<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for ContainerMetric<B> {
+impl<B: Slice> ToJson for ContainerMetric<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.application_id {
             writer.key("applicationId");
@@ -1395,7 +1399,7 @@ impl<B: AsRef<[u8]>> ToJson for ContainerMetric<B> {
 
 /// What the streams carry: one event, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Envelope<B: AsRef<[u8]> = Bytes> {
+pub struct Envelope<B: Slice = Bytes> {
     /// The component that made it.
     pub origin: Option<Text<B>>,
     /// Which event it is.
@@ -1403,17 +1407,17 @@ pub struct Envelope<B: AsRef<[u8]> = Bytes> {
     /// Nanoseconds since 1970.
     pub timestamp: Option<i64>,
     /// An HTTP request.
-    pub http_start_stop: Option<HttpStartStop<B>>,
+    pub http_start_stop: Option<Box<HttpStartStop<B>>>,
     /// A line.
-    pub log_message: Option<LogMessage<B>>,
+    pub log_message: Option<Box<LogMessage<B>>>,
     /// A measured value.
-    pub value_metric: Option<ValueMetric<B>>,
+    pub value_metric: Option<Box<ValueMetric<B>>>,
     /// A counter that rose.
-    pub counter_event: Option<CounterEvent<B>>,
+    pub counter_event: Option<Box<CounterEvent<B>>>,
     /// An error.
-    pub error: Option<Error<B>>,
+    pub error: Option<Box<Error<B>>>,
     /// What an instance uses.
-    pub container_metric: Option<ContainerMetric<B>>,
+    pub container_metric: Option<Box<ContainerMetric<B>>>,
     /// The deployment of the component.
     pub deployment: Option<Text<B>>,
     /// The job of the component.
@@ -1430,7 +1434,7 @@ pub struct Envelope<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> Envelope<B> {
+impl<B: Slice> Envelope<B> {
     /// The component that made it.
     ///
     /// An absent one counts as its default.
@@ -1492,23 +1496,20 @@ impl<B: Slice> Message<B> for Envelope<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.origin = Some(Text::new(reader.bytes()?)),
+            10 => reader.text(self.origin.get_or_insert_default())?,
             16 => self.event_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             48 => self.timestamp = Some(reader.varint()? as i64),
-            58 => reader.message(self.http_start_stop.get_or_insert_default())?,
-            66 => reader.message(self.log_message.get_or_insert_default())?,
-            74 => reader.message(self.value_metric.get_or_insert_default())?,
-            82 => reader.message(self.counter_event.get_or_insert_default())?,
-            90 => reader.message(self.error.get_or_insert_default())?,
-            98 => reader.message(self.container_metric.get_or_insert_default())?,
-            106 => self.deployment = Some(Text::new(reader.bytes()?)),
-            114 => self.job = Some(Text::new(reader.bytes()?)),
-            122 => self.index = Some(Text::new(reader.bytes()?)),
-            130 => self.ip = Some(Text::new(reader.bytes()?)),
-            138 => {
-                let entry = reader.text_entry()?;
-                self.tags.push(entry);
-            }
+            58 => reader.message(&mut **self.http_start_stop.get_or_insert_default())?,
+            66 => reader.message(&mut **self.log_message.get_or_insert_default())?,
+            74 => reader.message(&mut **self.value_metric.get_or_insert_default())?,
+            82 => reader.message(&mut **self.counter_event.get_or_insert_default())?,
+            90 => reader.message(&mut **self.error.get_or_insert_default())?,
+            98 => reader.message(&mut **self.container_metric.get_or_insert_default())?,
+            106 => reader.text(self.deployment.get_or_insert_default())?,
+            114 => reader.text(self.job.get_or_insert_default())?,
+            122 => reader.text(self.index.get_or_insert_default())?,
+            130 => reader.text(self.ip.get_or_insert_default())?,
+            138 => reader.text_entry(&mut self.tags)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1526,22 +1527,22 @@ impl<B: Slice> Message<B> for Envelope<B> {
             return Err("Envelope.eventType");
         }
         if let Some(inner) = &self.http_start_stop {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         if let Some(inner) = &self.log_message {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         if let Some(inner) = &self.value_metric {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         if let Some(inner) = &self.counter_event {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         if let Some(inner) = &self.error {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         if let Some(inner) = &self.container_metric {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         Ok(())
     }
@@ -1557,22 +1558,22 @@ impl<B: Slice> Message<B> for Envelope<B> {
             wire::write_varint(out, 48, *value as u64)
         }
         if let Some(value) = &self.http_start_stop {
-            wire::write_message::<B, _>(out, 58, value)
+            wire::write_message::<B, _>(out, 58, &**value)
         }
         if let Some(value) = &self.log_message {
-            wire::write_message::<B, _>(out, 66, value)
+            wire::write_message::<B, _>(out, 66, &**value)
         }
         if let Some(value) = &self.value_metric {
-            wire::write_message::<B, _>(out, 74, value)
+            wire::write_message::<B, _>(out, 74, &**value)
         }
         if let Some(value) = &self.counter_event {
-            wire::write_message::<B, _>(out, 82, value)
+            wire::write_message::<B, _>(out, 82, &**value)
         }
         if let Some(value) = &self.error {
-            wire::write_message::<B, _>(out, 90, value)
+            wire::write_message::<B, _>(out, 90, &**value)
         }
         if let Some(value) = &self.container_metric {
-            wire::write_message::<B, _>(out, 98, value)
+            wire::write_message::<B, _>(out, 98, &**value)
         }
         if let Some(value) = &self.deployment {
             wire::write_bytes(out, 106, value.as_bytes())
@@ -1591,7 +1592,7 @@ impl<B: Slice> Message<B> for Envelope<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Envelope<B> {
+impl<B: Slice> ToJson for Envelope<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.origin {
             writer.key("origin");
@@ -1607,27 +1608,27 @@ impl<B: AsRef<[u8]>> ToJson for Envelope<B> {
         }
         if let Some(value) = &self.http_start_stop {
             writer.key("httpStartStop");
-            writer.message(value);
+            writer.message(&**value);
         }
         if let Some(value) = &self.log_message {
             writer.key("logMessage");
-            writer.message(value);
+            writer.message(&**value);
         }
         if let Some(value) = &self.value_metric {
             writer.key("valueMetric");
-            writer.message(value);
+            writer.message(&**value);
         }
         if let Some(value) = &self.counter_event {
             writer.key("counterEvent");
-            writer.message(value);
+            writer.message(&**value);
         }
         if let Some(value) = &self.error {
             writer.key("error");
-            writer.message(value);
+            writer.message(&**value);
         }
         if let Some(value) = &self.container_metric {
             writer.key("containerMetric");
-            writer.message(value);
+            writer.message(&**value);
         }
         if let Some(value) = &self.deployment {
             writer.key("deployment");

@@ -72,7 +72,7 @@ impl Enumeration for LogType {
 
 /// The value, if there is any.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ValueData<B: AsRef<[u8]> = Bytes> {
+pub enum ValueData<B: Slice = Bytes> {
     /// A text.
     Text(Text<B>),
     /// A whole number.
@@ -83,7 +83,7 @@ pub enum ValueData<B: AsRef<[u8]> = Bytes> {
 
 /// A tag's value as older components send it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Value<B: AsRef<[u8]> = Bytes> {
+pub struct Value<B: Slice = Bytes> {
     /// The value, if there is any.
     pub data: Option<ValueData<B>>,
     /// Fields that are not known here, as they came.
@@ -94,7 +94,13 @@ impl<B: Slice> Message<B> for Value<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.data = Some(ValueData::Text(Text::new(reader.bytes()?))),
+            10 => {
+                self.data = Some(ValueData::Text({
+                    let mut text = Text::default();
+                    reader.text(&mut text)?;
+                    text
+                }))
+            }
             16 => self.data = Some(ValueData::Integer(reader.varint()? as i64)),
             25 => self.data = Some(ValueData::Decimal(reader.double()?)),
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -117,7 +123,7 @@ impl<B: Slice> Message<B> for Value<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Value<B> {
+impl<B: Slice> ToJson for Value<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         match &self.data {
             None => {}
@@ -151,7 +157,10 @@ impl<B: Parsed> FromJson<B> for Value<B> {
                     if !matches!(self.data, None | Some(ValueData::Text(_))) {
                         return Err(reader.two_of("data"));
                     }
-                    self.data = Some(ValueData::Text(reader.text()?));
+                    self.data = Some(ValueData::Text({
+                        let mut text = Text::default();
+                        reader.text(&mut text).map(|()| text)
+                    }?));
                 }
             }
             b"integer" => {
@@ -181,7 +190,7 @@ impl<B: Parsed> FromJson<B> for Value<B> {
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Log<B: AsRef<[u8]> = Bytes> {
+pub struct Log<B: Slice = Bytes> {
     /// The line, any bytes.
     pub payload: B,
     /// Standard output or error.
@@ -218,7 +227,7 @@ impl<B: Slice> Message<B> for Log<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Log<B> {
+impl<B: Slice> ToJson for Log<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.payload.as_ref().is_empty()) {
             let value = &self.payload;
@@ -262,7 +271,7 @@ impl<B: Parsed> FromJson<B> for Log<B> {
 
 /// A counter that rose.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Counter<B: AsRef<[u8]> = Bytes> {
+pub struct Counter<B: Slice = Bytes> {
     /// What is counted.
     pub name: Text<B>,
     /// By how much it rose.
@@ -277,7 +286,7 @@ impl<B: Slice> Message<B> for Counter<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.name = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.name)?,
             16 => self.delta = reader.varint()?,
             24 => self.total = reader.varint()?,
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -306,7 +315,7 @@ impl<B: Slice> Message<B> for Counter<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Counter<B> {
+impl<B: Slice> ToJson for Counter<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.name.is_empty()) {
             let value = &self.name;
@@ -337,7 +346,7 @@ impl<B: Parsed> FromJson<B> for Counter<B> {
             b"name" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.name = reader.text()?;
+                    reader.text(&mut self.name)?;
                 }
             }
             b"delta" => {
@@ -361,7 +370,7 @@ impl<B: Parsed> FromJson<B> for Counter<B> {
 
 /// One of the values of a gauge.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct GaugeValue<B: AsRef<[u8]> = Bytes> {
+pub struct GaugeValue<B: Slice = Bytes> {
     /// Its unit.
     pub unit: Text<B>,
     /// The value.
@@ -374,7 +383,7 @@ impl<B: Slice> Message<B> for GaugeValue<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.unit = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.unit)?,
             17 => self.value = reader.double()?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
@@ -398,7 +407,7 @@ impl<B: Slice> Message<B> for GaugeValue<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for GaugeValue<B> {
+impl<B: Slice> ToJson for GaugeValue<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.unit.is_empty()) {
             let value = &self.unit;
@@ -424,7 +433,7 @@ impl<B: Parsed> FromJson<B> for GaugeValue<B> {
             b"unit" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.unit = reader.text()?;
+                    reader.text(&mut self.unit)?;
                 }
             }
             b"value" => {
@@ -442,7 +451,7 @@ impl<B: Parsed> FromJson<B> for GaugeValue<B> {
 
 /// Values measured together.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Gauge<B: AsRef<[u8]> = Bytes> {
+pub struct Gauge<B: Slice = Bytes> {
     /// The values by name.
     ///
     /// In the order of arrival, each key once.
@@ -455,10 +464,7 @@ impl<B: Slice> Message<B> for Gauge<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => {
-                let entry = reader.message_entry()?;
-                self.metrics.push(entry);
-            }
+            10 => reader.message_entry(&mut self.metrics)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -478,7 +484,7 @@ impl<B: Slice> Message<B> for Gauge<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Gauge<B> {
+impl<B: Slice> ToJson for Gauge<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.metrics.is_empty()) {
             writer.key("metrics");
@@ -498,7 +504,10 @@ impl<B: Parsed> FromJson<B> for Gauge<B> {
             b"metrics" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    reader.map(&mut self.metrics, |reader| reader.message())?;
+                    reader.map(&mut self.metrics, |reader, value| {
+                        *value = reader.message()?;
+                        Ok(())
+                    })?;
                 }
             }
             _ => return Ok(false),
@@ -510,7 +519,7 @@ impl<B: Parsed> FromJson<B> for Gauge<B> {
 
 /// Something that took time.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Timer<B: AsRef<[u8]> = Bytes> {
+pub struct Timer<B: Slice = Bytes> {
     /// What took time.
     pub name: Text<B>,
     /// Nanoseconds since 1970.
@@ -525,7 +534,7 @@ impl<B: Slice> Message<B> for Timer<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.name = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.name)?,
             16 => self.start = reader.varint()? as i64,
             24 => self.stop = reader.varint()? as i64,
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -554,7 +563,7 @@ impl<B: Slice> Message<B> for Timer<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Timer<B> {
+impl<B: Slice> ToJson for Timer<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.name.is_empty()) {
             let value = &self.name;
@@ -585,7 +594,7 @@ impl<B: Parsed> FromJson<B> for Timer<B> {
             b"name" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.name = reader.text()?;
+                    reader.text(&mut self.name)?;
                 }
             }
             b"start" => {
@@ -609,7 +618,7 @@ impl<B: Parsed> FromJson<B> for Timer<B> {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Event<B: AsRef<[u8]> = Bytes> {
+pub struct Event<B: Slice = Bytes> {
     /// In short.
     pub title: Text<B>,
     /// In full.
@@ -622,8 +631,8 @@ impl<B: Slice> Message<B> for Event<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.title = Text::new(reader.bytes()?),
-            18 => self.body = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.title)?,
+            18 => reader.text(&mut self.body)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -646,7 +655,7 @@ impl<B: Slice> Message<B> for Event<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Event<B> {
+impl<B: Slice> ToJson for Event<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.title.is_empty()) {
             let value = &self.title;
@@ -672,13 +681,13 @@ impl<B: Parsed> FromJson<B> for Event<B> {
             b"title" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.title = reader.text()?;
+                    reader.text(&mut self.title)?;
                 }
             }
             b"body" => {
                 reader.once(seen, 1);
                 if !reader.null()? {
-                    self.body = reader.text()?;
+                    reader.text(&mut self.body)?;
                 }
             }
             _ => return Ok(false),
@@ -690,7 +699,7 @@ impl<B: Parsed> FromJson<B> for Event<B> {
 
 /// What it is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EnvelopeMessage<B: AsRef<[u8]> = Bytes> {
+pub enum EnvelopeMessage<B: Slice = Bytes> {
     /// A line.
     Log(Log<B>),
     /// A counter.
@@ -705,7 +714,7 @@ pub enum EnvelopeMessage<B: AsRef<[u8]> = Bytes> {
 
 /// One thing, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Envelope<B: AsRef<[u8]> = Bytes> {
+pub struct Envelope<B: Slice = Bytes> {
     /// Nanoseconds since 1970.
     pub timestamp: i64,
     /// The application's GUID, or the component.
@@ -731,16 +740,10 @@ impl<B: Slice> Message<B> for Envelope<B> {
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
             8 => self.timestamp = reader.varint()? as i64,
-            18 => self.source_id = Text::new(reader.bytes()?),
-            26 => {
-                let entry = reader.message_entry()?;
-                self.deprecated_tags.push(entry);
-            }
-            66 => self.instance_id = Text::new(reader.bytes()?),
-            74 => {
-                let entry = reader.text_entry()?;
-                self.tags.push(entry);
-            }
+            18 => reader.text(&mut self.source_id)?,
+            26 => reader.message_entry(&mut self.deprecated_tags)?,
+            66 => reader.text(&mut self.instance_id)?,
+            74 => reader.text_entry(&mut self.tags)?,
             34 => {
                 if !matches!(self.message, Some(EnvelopeMessage::Log(_))) {
                     self.message = Some(EnvelopeMessage::Log(Default::default()));
@@ -822,7 +825,7 @@ impl<B: Slice> Message<B> for Envelope<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Envelope<B> {
+impl<B: Slice> ToJson for Envelope<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.timestamp == 0) {
             let value = &self.timestamp;
@@ -890,25 +893,28 @@ impl<B: Parsed> FromJson<B> for Envelope<B> {
             b"source_id" | b"sourceId" => {
                 reader.once(seen, 1);
                 if !reader.null()? {
-                    self.source_id = reader.text()?;
+                    reader.text(&mut self.source_id)?;
                 }
             }
             b"instance_id" | b"instanceId" => {
                 reader.once(seen, 2);
                 if !reader.null()? {
-                    self.instance_id = reader.text()?;
+                    reader.text(&mut self.instance_id)?;
                 }
             }
             b"deprecated_tags" | b"deprecatedTags" => {
                 reader.once(seen, 3);
                 if !reader.null()? {
-                    reader.map(&mut self.deprecated_tags, |reader| reader.message())?;
+                    reader.map(&mut self.deprecated_tags, |reader, value| {
+                        *value = reader.message()?;
+                        Ok(())
+                    })?;
                 }
             }
             b"tags" => {
                 reader.once(seen, 4);
                 if !reader.null()? {
-                    reader.map(&mut self.tags, |reader| reader.text())?;
+                    reader.map(&mut self.tags, JsonReader::text)?;
                 }
             }
             b"log" => {
@@ -965,7 +971,7 @@ impl<B: Parsed> FromJson<B> for Envelope<B> {
 
 /// What is delivered at once.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct EnvelopeBatch<B: AsRef<[u8]> = Bytes> {
+pub struct EnvelopeBatch<B: Slice = Bytes> {
     /// In the order in which they were sent.
     pub batch: Vec<Envelope<B>>,
     /// Fields that are not known here, as they came.
@@ -1004,7 +1010,7 @@ impl<B: Slice> Message<B> for EnvelopeBatch<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for EnvelopeBatch<B> {
+impl<B: Slice> ToJson for EnvelopeBatch<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.batch.is_empty()) {
             writer.key("batch");
@@ -1080,7 +1086,7 @@ impl<B: Parsed> FromJson<B> for LogSelector {
 
 /// Counters.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct CounterSelector<B: AsRef<[u8]> = Bytes> {
+pub struct CounterSelector<B: Slice = Bytes> {
     /// This one only; empty for all.
     pub name: Text<B>,
     /// Fields that are not known here, as they came.
@@ -1091,7 +1097,7 @@ impl<B: Slice> Message<B> for CounterSelector<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.name = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.name)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1110,7 +1116,7 @@ impl<B: Slice> Message<B> for CounterSelector<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for CounterSelector<B> {
+impl<B: Slice> ToJson for CounterSelector<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.name.is_empty()) {
             let value = &self.name;
@@ -1131,7 +1137,7 @@ impl<B: Parsed> FromJson<B> for CounterSelector<B> {
             b"name" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.name = reader.text()?;
+                    reader.text(&mut self.name)?;
                 }
             }
             _ => return Ok(false),
@@ -1143,7 +1149,7 @@ impl<B: Parsed> FromJson<B> for CounterSelector<B> {
 
 /// Gauges.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct GaugeSelector<B: AsRef<[u8]> = Bytes> {
+pub struct GaugeSelector<B: Slice = Bytes> {
     /// Those that have all of these; empty for all.
     pub names: Vec<Text<B>>,
     /// Fields that are not known here, as they came.
@@ -1155,7 +1161,11 @@ impl<B: Slice> Message<B> for GaugeSelector<B> {
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
             10 => {
-                let value = Text::new(reader.bytes()?);
+                let value = {
+                    let mut text = Text::default();
+                    reader.text(&mut text)?;
+                    text
+                };
                 self.names.push(value);
             }
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -1175,7 +1185,7 @@ impl<B: Slice> Message<B> for GaugeSelector<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for GaugeSelector<B> {
+impl<B: Slice> ToJson for GaugeSelector<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.names.is_empty()) {
             writer.key("names");
@@ -1195,7 +1205,10 @@ impl<B: Parsed> FromJson<B> for GaugeSelector<B> {
             b"names" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    reader.list(&mut self.names, |reader| reader.text())?;
+                    reader.list(&mut self.names, |reader| {
+                        let mut text = Text::default();
+                        reader.text(&mut text).map(|()| text)
+                    })?;
                 }
             }
             _ => return Ok(false),
@@ -1295,7 +1308,7 @@ impl<B: Parsed> FromJson<B> for EventSelector {
 
 /// The type.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SelectorMessage<B: AsRef<[u8]> = Bytes> {
+pub enum SelectorMessage<B: Slice = Bytes> {
     /// Lines.
     Log(LogSelector),
     /// Counters.
@@ -1310,7 +1323,7 @@ pub enum SelectorMessage<B: AsRef<[u8]> = Bytes> {
 
 /// What is wanted: one type, of one source or all.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Selector<B: AsRef<[u8]> = Bytes> {
+pub struct Selector<B: Slice = Bytes> {
     /// Of this source only; empty for all.
     pub source_id: Text<B>,
     /// The type.
@@ -1323,7 +1336,7 @@ impl<B: Slice> Message<B> for Selector<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.source_id = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.source_id)?,
             18 => {
                 if !matches!(self.message, Some(SelectorMessage::Log(_))) {
                     self.message = Some(SelectorMessage::Log(Default::default()));
@@ -1390,7 +1403,7 @@ impl<B: Slice> Message<B> for Selector<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for Selector<B> {
+impl<B: Slice> ToJson for Selector<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.source_id.is_empty()) {
             let value = &self.source_id;
@@ -1434,7 +1447,7 @@ impl<B: Parsed> FromJson<B> for Selector<B> {
             b"source_id" | b"sourceId" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.source_id = reader.text()?;
+                    reader.text(&mut self.source_id)?;
                 }
             }
             b"log" => {
@@ -1491,7 +1504,7 @@ impl<B: Parsed> FromJson<B> for Selector<B> {
 
 /// What the gateway asks the RLP for.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct EgressBatchRequest<B: AsRef<[u8]> = Bytes> {
+pub struct EgressBatchRequest<B: Slice = Bytes> {
     /// The group that shares the envelopes; empty for none.
     pub shard_id: Text<B>,
     /// The selector of older clients, without effect beside `selectors`.
@@ -1510,7 +1523,7 @@ impl<B: Slice> Message<B> for EgressBatchRequest<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.shard_id = Text::new(reader.bytes()?),
+            10 => reader.text(&mut self.shard_id)?,
             18 => reader.message(self.legacy_selector.get_or_insert_default())?,
             24 => self.use_preferred_tags = reader.varint()? != 0,
             34 => {
@@ -1521,7 +1534,7 @@ impl<B: Slice> Message<B> for EgressBatchRequest<B> {
                 };
                 self.selectors.push(value);
             }
-            42 => self.deterministic_name = Text::new(reader.bytes()?),
+            42 => reader.text(&mut self.deterministic_name)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1560,7 +1573,7 @@ impl<B: Slice> Message<B> for EgressBatchRequest<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for EgressBatchRequest<B> {
+impl<B: Slice> ToJson for EgressBatchRequest<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if writer.wants(self.shard_id.is_empty()) {
             let value = &self.shard_id;
@@ -1599,7 +1612,7 @@ impl<B: Parsed> FromJson<B> for EgressBatchRequest<B> {
             b"shard_id" | b"shardId" => {
                 reader.once(seen, 0);
                 if !reader.null()? {
-                    self.shard_id = reader.text()?;
+                    reader.text(&mut self.shard_id)?;
                 }
             }
             b"legacy_selector" | b"legacySelector" => {
@@ -1623,7 +1636,7 @@ impl<B: Parsed> FromJson<B> for EgressBatchRequest<B> {
             b"deterministic_name" | b"deterministicName" => {
                 reader.once(seen, 4);
                 if !reader.null()? {
-                    self.deterministic_name = reader.text()?;
+                    reader.text(&mut self.deterministic_name)?;
                 }
             }
             _ => return Ok(false),

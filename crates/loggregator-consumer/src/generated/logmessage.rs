@@ -72,7 +72,7 @@ impl Enumeration for MessageType {
 
 /// A line of an application, or about it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct LogMessage<B: AsRef<[u8]> = Bytes> {
+pub struct LogMessage<B: Slice = Bytes> {
     /// The line, any bytes, without its newline.
     pub message: Option<B>,
     /// Standard output or error.
@@ -91,7 +91,7 @@ pub struct LogMessage<B: AsRef<[u8]> = Bytes> {
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> LogMessage<B> {
+impl<B: Slice> LogMessage<B> {
     /// The line, any bytes, without its newline.
     ///
     /// An absent one counts as its default.
@@ -148,13 +148,17 @@ impl<B: Slice> Message<B> for LogMessage<B> {
             10 => self.message = Some(reader.bytes()?),
             16 => self.message_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             24 => self.timestamp = Some(wire::zigzag(reader.varint()?)),
-            34 => self.app_id = Some(Text::new(reader.bytes()?)),
-            50 => self.source_id = Some(Text::new(reader.bytes()?)),
+            34 => reader.text(self.app_id.get_or_insert_default())?,
+            50 => reader.text(self.source_id.get_or_insert_default())?,
             58 => {
-                let value = Text::new(reader.bytes()?);
+                let value = {
+                    let mut text = Text::default();
+                    reader.text(&mut text)?;
+                    text
+                };
                 self.drain_urls.push(value);
             }
-            66 => self.source_name = Some(Text::new(reader.bytes()?)),
+            66 => reader.text(self.source_name.get_or_insert_default())?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -202,7 +206,7 @@ impl<B: Slice> Message<B> for LogMessage<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for LogMessage<B> {
+impl<B: Slice> ToJson for LogMessage<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.message {
             writer.key("message");
@@ -237,18 +241,18 @@ impl<B: AsRef<[u8]>> ToJson for LogMessage<B> {
 
 /// A signed message, as an agent sends it to a server. Consumers never get one.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct LogEnvelope<B: AsRef<[u8]> = Bytes> {
+pub struct LogEnvelope<B: Slice = Bytes> {
     /// What the server routes by, the application's GUID.
     pub routing_key: Option<Text<B>>,
     /// 16 random bytes and the encrypted digest of the message.
     pub signature: Option<B>,
     /// The message.
-    pub log_message: Option<LogMessage<B>>,
+    pub log_message: Option<Box<LogMessage<B>>>,
     /// Fields that are not known here, as they came.
     pub unknown: Vec<u8>,
 }
 
-impl<B: AsRef<[u8]>> LogEnvelope<B> {
+impl<B: Slice> LogEnvelope<B> {
     /// What the server routes by, the application's GUID.
     ///
     /// An absent one counts as its default.
@@ -270,9 +274,9 @@ impl<B: Slice> Message<B> for LogEnvelope<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => self.routing_key = Some(Text::new(reader.bytes()?)),
+            10 => reader.text(self.routing_key.get_or_insert_default())?,
             18 => self.signature = Some(reader.bytes()?),
-            26 => reader.message(self.log_message.get_or_insert_default())?,
+            26 => reader.message(&mut **self.log_message.get_or_insert_default())?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -289,7 +293,7 @@ impl<B: Slice> Message<B> for LogEnvelope<B> {
             return Err("LogEnvelope.log_message");
         }
         if let Some(inner) = &self.log_message {
-            Message::<B>::check(inner)?;
+            Message::<B>::check(&**inner)?;
         }
         Ok(())
     }
@@ -302,13 +306,13 @@ impl<B: Slice> Message<B> for LogEnvelope<B> {
             wire::write_bytes(out, 18, value.as_ref())
         }
         if let Some(value) = &self.log_message {
-            wire::write_message::<B, _>(out, 26, value)
+            wire::write_message::<B, _>(out, 26, &**value)
         }
         out.extend_from_slice(&self.unknown);
     }
 }
 
-impl<B: AsRef<[u8]>> ToJson for LogEnvelope<B> {
+impl<B: Slice> ToJson for LogEnvelope<B> {
     fn members(&self, writer: &mut JsonWriter<'_>) {
         if let Some(value) = &self.routing_key {
             writer.key("routing_key");
@@ -320,7 +324,7 @@ impl<B: AsRef<[u8]>> ToJson for LogEnvelope<B> {
         }
         if let Some(value) = &self.log_message {
             writer.key("log_message");
-            writer.message(value);
+            writer.message(&**value);
         }
     }
 }

@@ -1,64 +1,80 @@
 //! Base64: the standard alphabet or the one for URLs, with or without padding.
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const INVALID: u8 = 0xff;
+/// Has a bit that no number of 24 bits has.
+const INVALID: u32 = 1 << 31;
+
+/// What each character adds to the 24 bits of its four, by its place among them.
+type Places = [[u32; 256]; 4];
 
 #[expect(clippy::indexing_slicing, reason = "runs in the compiler, which would tell")]
-const fn table(last: [u8; 2]) -> [u8; 256] {
-    let mut table = [INVALID; 256];
-    let mut index = 0;
-    while index < 62 {
-        table[STANDARD[index] as usize] = index as u8;
-        index += 1;
+const fn places(last: [u8; 2]) -> Places {
+    let mut places = [[INVALID; 256]; 4];
+    let mut place = 0;
+    while place < 4 {
+        let mut index = 0;
+        while index < 64 {
+            let letter = if index < 62 { STANDARD[index] } else { last[index - 62] };
+            places[place][letter as usize] = (index as u32) << (18 - 6 * place);
+            index += 1;
+        }
+        place += 1;
     }
-    table[last[0] as usize] = 62;
-    table[last[1] as usize] = 63;
-    table
+    places
 }
 
-static OF_STANDARD: [u8; 256] = table(*b"+/");
-static OF_URLS: [u8; 256] = table(*b"-_");
+static OF_STANDARD: Places = places(*b"+/");
+static OF_URLS: Places = places(*b"-_");
 
+/// The 24 bits of four characters, or more if one of them is wrong.
 #[inline]
-fn sextet(table: &[u8; 256], byte: u8) -> u32 {
-    u32::from(table.get(usize::from(byte)).copied().unwrap_or(INVALID))
+fn four(places: &Places, [a, b, c, d]: [u8; 4]) -> u32 {
+    let at =
+        |place: &[u32; 256], byte: u8| place.get(usize::from(byte)).copied().unwrap_or(INVALID);
+    let [first, second, third, fourth] = places;
+    at(first, a) | at(second, b) | at(third, c) | at(fourth, d)
 }
 
 /// The bytes, or `None` if it is not base64. One alphabet at a time; padding where the length is a
 /// multiple of four, none where it is not.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let for_urls = memchr::memchr2(b'-', b'_', text).is_some();
-    let table = if for_urls { &OF_URLS } else { &OF_STANDARD };
+    decode_by(&OF_STANDARD, text).or_else(|| decode_by(&OF_URLS, text))
+}
+
+fn decode_by(places: &Places, text: &[u8]) -> Option<Vec<u8>> {
     let text = match text.len() % 4 {
         0 => text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text),
         _ => text,
     };
-    let (quads, rest) = text.as_chunks::<4>();
-    let mut out = Vec::with_capacity(quads.len() * 3 + 2);
-    // A sextet that is none has its high bits set.
+    let behind = match text.len() % 4 {
+        0 => 0,
+        1 => return None,
+        rest => rest - 1,
+    };
+    // Exactly as long as it gets: a longer one would be copied on its way into `Bytes`.
+    let mut out = vec![0; text.len() / 4 * 3 + behind];
     let mut wrong = 0;
-    for [a, b, c, d] in quads {
-        let (a, b) = (sextet(table, *a), sextet(table, *b));
-        let (c, d) = (sextet(table, *c), sextet(table, *d));
-        wrong |= a | b | c | d;
-        let [_, x, y, z] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
-        out.extend_from_slice(&[x, y, z]);
+    let (eights, rest) = text.as_chunks::<8>();
+    let (sixes, rest_out) = out.as_chunks_mut::<6>();
+    for ([a, b, c, d, e, f, g, h], out) in eights.iter().zip(sixes) {
+        let (first, second) = (four(places, [*a, *b, *c, *d]), four(places, [*e, *f, *g, *h]));
+        wrong |= first | second;
+        let [_, _, bytes @ ..] = (u64::from(first) << 24 | u64::from(second)).to_be_bytes();
+        *out = bytes;
     }
-    match *rest {
-        [] => {}
-        [a, b] => {
-            let (a, b) = (sextet(table, a), sextet(table, b));
-            wrong |= a | b;
-            out.push((a << 2 | b >> 4) as u8);
+    for (text, out) in rest.chunks(4).zip(rest_out.chunks_mut(3)) {
+        let mut letters = [b'A'; 4];
+        for (letter, byte) in letters.iter_mut().zip(text) {
+            *letter = *byte;
         }
-        [a, b, c] => {
-            let (a, b, c) = (sextet(table, a), sextet(table, b), sextet(table, c));
-            wrong |= a | b | c;
-            out.extend_from_slice(&[(a << 2 | b >> 4) as u8, (b << 4 | c >> 2) as u8]);
+        let bits = four(places, letters);
+        wrong |= bits;
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        for (out, byte) in out.iter_mut().zip(bytes) {
+            *out = byte;
         }
-        _ => return None,
     }
-    (wrong & !0x3f == 0).then_some(out)
+    (wrong & INVALID == 0).then_some(out)
 }
 
 /// Appends the standard form, with padding.

@@ -3,10 +3,11 @@
 use super::read::{JsonReader, Parsed};
 use super::{JsonError, JsonFault};
 use crate::v2::Envelope;
+use crate::wire::Slice;
 
 /// What a batch holds, and what was wrong with it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch<B: AsRef<[u8]> = bytes::Bytes> {
+pub struct Batch<B: Slice = bytes::Bytes> {
     /// The envelopes that could be read, in order.
     pub envelopes: Vec<Envelope<B>>,
     /// How many could not.
@@ -20,7 +21,7 @@ pub struct Batch<B: AsRef<[u8]> = bytes::Bytes> {
     pub unknown: u64,
 }
 
-impl<B: AsRef<[u8]>> Default for Batch<B> {
+impl<B: Slice> Default for Batch<B> {
     fn default() -> Self {
         Self { envelopes: Vec::new(), rejected: 0, fault: None, repeated: 0, unknown: 0 }
     }
@@ -85,12 +86,15 @@ fn batch<B: Parsed>(reader: &mut JsonReader<'_, B>, out: &mut Batch<B>) -> Resul
                 out.fault.get_or_insert(error);
                 return Ok(());
             }
-            match reader.or_skip(JsonReader::message)? {
-                Ok(envelope) => out.envelopes.push(envelope),
-                Err(error) => {
-                    out.rejected += 1;
-                    out.fault.get_or_insert(error);
-                }
+            out.envelopes.push(Envelope::default());
+            let Some(envelope) = out.envelopes.last_mut() else { return Ok(()) };
+            let outcome = reader.or_skip(|reader| reader.fill(envelope));
+            if !matches!(outcome, Ok(Ok(()))) {
+                out.envelopes.pop();
+            }
+            if let Err(error) = outcome? {
+                out.rejected += 1;
+                out.fault.get_or_insert(error);
             }
             Ok(())
         })

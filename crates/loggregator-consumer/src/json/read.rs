@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::error::{JsonError, JsonFault};
 use super::{base64, number, scan};
-use crate::wire::{Enumeration, Slice, Text, last_of_each_key};
+use crate::wire::{ENTRIES, Enumeration, Slice, Text, last_of_each_key};
 
 /// The NaN that Go's programs have, so that what they read and what we read encode alike.
 const GO_NAN: u64 = 0x7ff8_0000_0000_0001;
@@ -164,12 +164,14 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
     /// # Errors
     /// [`JsonError`] if it is none.
     #[inline]
-    pub fn text(&mut self) -> Result<Text<B>, JsonError> {
+    pub fn text(&mut self, text: &mut Text<B>) -> Result<(), JsonError> {
         let (at, len, escaped) = self.string()?;
         if escaped {
-            return Ok(Text::new(B::from(self.unescaped(at, len)?)));
+            *text = Text::new(B::from(self.unescaped(at, len)?));
+        } else {
+            self.source.text(at, len, text.kept());
         }
-        Ok(Text::new(self.source.part(at, len)))
+        Ok(())
     }
 
     #[cold]
@@ -234,6 +236,15 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
     /// [`JsonError`] if it is no text or no base64.
     #[inline]
     pub fn base64(&mut self) -> Result<B, JsonError> {
+        // What is base64 has nothing escaped in it, and no character that a text must not have.
+        if self.peek() == Some(b'"')
+            && let Some(rest) = self.data.get(self.at + 1..)
+            && let Some(end) = memchr::memchr(b'"', rest)
+            && let Some(decoded) = rest.get(..end).and_then(base64::decode)
+        {
+            self.at += end + 2;
+            return Ok(decoded.into());
+        }
         let (at, len, escaped) = self.string()?;
         let decoded = if escaped {
             base64::decode(&self.unescaped(at, len)?)
@@ -342,8 +353,15 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
         if self.peek() != Some(b'"') {
             return self.small().map(E::from_number);
         }
-        let name = self.text()?;
-        let known = name.to_str().and_then(E::from_name);
+        let (at, len, escaped) = self.string()?;
+        let unescaped;
+        let name = if escaped {
+            unescaped = self.unescaped(at, len)?;
+            unescaped.as_slice()
+        } else {
+            self.slice(at, len)
+        };
+        let known = str::from_utf8(name).ok().and_then(E::from_name);
         known.ok_or_else(|| self.error(JsonFault::UnknownName))
     }
 
@@ -353,6 +371,12 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
     /// [`JsonError`] if it is none.
     pub fn message<M: FromJson<B>>(&mut self) -> Result<M, JsonError> {
         let mut message = M::default();
+        self.fill(&mut message)?;
+        Ok(message)
+    }
+
+    /// A message, in its place.
+    pub(super) fn fill<M: FromJson<B>>(&mut self, message: &mut M) -> Result<(), JsonError> {
         let mut seen = 0;
         self.members(|reader, key| {
             if !message.member(key, &mut seen, reader)? {
@@ -360,8 +384,7 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
                 reader.skip()?;
             }
             Ok(())
-        })?;
-        Ok(message)
+        })
     }
 
     /// The members of an object: `take` reads the value of each.
@@ -372,51 +395,52 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
         if self.peek() != Some(b'{') {
             return Err(self.error(JsonFault::Type("an object")));
         }
-        self.at += 1;
-        self.deeper()?;
-        if !self.eat(b'}') {
-            loop {
-                if self.peek() != Some(b'"') {
-                    return Err(self.error(JsonFault::Syntax("a name")));
-                }
-                let (at, len, escaped) = self.string()?;
-                let unescaped;
-                let key = if escaped {
-                    unescaped = self.unescaped(at, len)?;
-                    unescaped.as_slice()
-                } else {
-                    self.slice(at, len)
-                };
-                self.expect(b':', "a colon")?;
-                take(self, key)?;
-                if !self.eat(b',') {
-                    break;
-                }
+        self.separated(b'}', "a comma or the end of an object", |reader| {
+            if reader.peek() != Some(b'"') {
+                return Err(reader.error(JsonFault::Syntax("a name")));
             }
-            self.expect(b'}', "a comma or the end of an object")?;
-        }
-        self.depth -= 1;
-        Ok(())
+            let (at, len, escaped) = reader.string()?;
+            let unescaped;
+            let key = if escaped {
+                unescaped = reader.unescaped(at, len)?;
+                unescaped.as_slice()
+            } else {
+                reader.slice(at, len)
+            };
+            reader.expect(b':', "a colon")?;
+            take(reader, key)
+        })
     }
 
     /// The elements of an array: `take` reads each.
     pub(super) fn elements(
         &mut self,
-        mut take: impl FnMut(&mut Self) -> Result<(), JsonError>,
+        take: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         if self.peek() != Some(b'[') {
             return Err(self.error(JsonFault::Type("an array")));
         }
+        self.separated(b']', "a comma or the end of an array", take)
+    }
+
+    /// What stands between an opening bracket, which is there, and its `end`: `take` reads what is
+    /// between two commas.
+    fn separated(
+        &mut self,
+        end: u8,
+        allowed: &'static str,
+        mut take: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         self.at += 1;
         self.deeper()?;
-        if !self.eat(b']') {
+        if !self.eat(end) {
             loop {
                 take(self)?;
                 if !self.eat(b',') {
                     break;
                 }
             }
-            self.expect(b']', "a comma or the end of an array")?;
+            self.expect(end, allowed)?;
         }
         self.depth -= 1;
         Ok(())
@@ -450,30 +474,27 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
     ///
     /// # Errors
     /// [`JsonError`] if it is none, or something in it is wrong.
-    pub fn map<V>(
+    #[inline]
+    pub fn map<V: Default>(
         &mut self,
         map: &mut Vec<(Text<B>, V)>,
-        read: impl Fn(&mut Self) -> Result<V, JsonError>,
+        read: impl Fn(&mut Self, &mut V) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         map.clear();
         // Keys are taken as slices here, so not through `members`.
         if self.peek() != Some(b'{') {
             return Err(self.error(JsonFault::Type("an object")));
         }
-        self.at += 1;
-        self.deeper()?;
-        if !self.eat(b'}') {
-            loop {
-                let key = self.text()?;
-                self.expect(b':', "a colon")?;
-                map.push((key, read(self)?));
-                if !self.eat(b',') {
-                    break;
-                }
-            }
-            self.expect(b'}', "a comma or the end of an object")?;
+        if map.capacity() == 0 {
+            map.reserve(ENTRIES);
         }
-        self.depth -= 1;
+        self.separated(b'}', "a comma or the end of an object", |reader| {
+            map.push(Default::default());
+            let Some((key, value)) = map.last_mut() else { return Ok(()) };
+            reader.text(key)?;
+            reader.expect(b':', "a colon")?;
+            read(reader, value)
+        })?;
         let count = map.len();
         last_of_each_key(map);
         self.repeated += (count - map.len()) as u64;

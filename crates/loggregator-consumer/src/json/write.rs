@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::base64;
-use crate::wire::{Enumeration, Text};
+use crate::wire::{Enumeration, Slice, Text};
 
 /// A message with a JSON form.
 pub trait ToJson {
@@ -59,7 +59,7 @@ impl JsonWriter<'_> {
     }
 
     /// A map; keys in order.
-    pub fn map<B: AsRef<[u8]>, V>(&mut self, map: &[(Text<B>, V)], write: impl Fn(&mut Self, &V)) {
+    pub fn map<B: Slice, V>(&mut self, map: &[(Text<B>, V)], write: impl Fn(&mut Self, &V)) {
         let mut sorted: Vec<_> = map.iter().collect();
         sorted.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
         self.out.push(b'{');

@@ -5,17 +5,19 @@
 //! are kept, the required fields of proto2 are checked at the end.
 
 mod error;
+mod kept;
 mod map;
 mod read;
 mod text;
 mod write;
 
 pub use error::{DecodeError, Fault};
+pub use kept::Kept;
 pub use read::{Reader, Slice};
 pub use text::Text;
 
 pub(crate) use map::last_of_each_key;
-pub(crate) use read::zigzag;
+pub(crate) use read::{ENTRIES, zigzag};
 pub(crate) use write::{
     unzigzag, write_bytes, write_double, write_message, write_message_map, write_text_map,
     write_varint,
@@ -60,21 +62,27 @@ pub trait Message<B: Slice>: Default {
     /// # Errors
     /// [`DecodeError`]; the stream that it came in can go on.
     fn decode(bytes: &B) -> Result<Self, DecodeError> {
-        let (message, fault) = Self::decode_partly(bytes);
-        fault.map_or(Ok(message), Err)
+        let mut message = Self::default();
+        Reader::new(bytes).whole(&mut message)?;
+        Ok(message)
     }
 
     /// Decodes as far as possible: what stands before the fault, and the fault.
     fn decode_partly(bytes: &B) -> (Self, Option<DecodeError>) {
         let mut message = Self::default();
-        let mut reader = Reader::new(bytes);
-        let mut result = reader.fields(&mut message);
-        if result.is_ok()
-            && let Err(name) = message.check()
-        {
-            result = Err(DecodeError { at: reader.position(), fault: Fault::Missing(name) });
-        }
-        (message, result.err())
+        let fault = Reader::new(bytes).whole(&mut message).err();
+        (message, fault)
+    }
+
+    /// Decodes the message that is the `len` bytes of `bytes` from `at`. The parts of it share
+    /// `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; the stream that it came in can go on.
+    fn decode_part(bytes: &B, at: usize, len: usize) -> Result<Self, DecodeError> {
+        let mut message = Self::default();
+        Reader::of_part(bytes, at, len).whole(&mut message)?;
+        Ok(message)
     }
 
     /// Its encoding.

@@ -5,18 +5,49 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{DecodeError, Fault, Message, Text};
+use super::{DecodeError, Fault, Kept, Message, Text};
 
+/// Room in a map at first: what envelopes have of tags.
+pub(crate) const ENTRIES: usize = 8;
 const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
 
 /// Bytes, a part of which can be had without a copy.
 pub trait Slice: AsRef<[u8]> + Clone + Default + fmt::Debug {
+    /// What a text is kept as.
+    type Text: AsRef<[u8]> + Clone + Default + fmt::Debug;
+
+    /// Makes `text` the one of `len` bytes from `at`; nothing if it is not all there.
+    fn text(&self, at: usize, len: usize, text: &mut Self::Text);
+
+    /// The text that is all of it.
+    #[must_use]
+    fn into_text(self) -> Self::Text;
+
+    /// The bytes of a text.
+    #[must_use]
+    fn of_text(text: Self::Text) -> Self;
+
     /// The part of `len` bytes from `at`; nothing if it is not all there.
     #[must_use]
     fn part(&self, at: usize, len: usize) -> Self;
 }
 
 impl Slice for Bytes {
+    type Text = Kept;
+
+    #[inline]
+    fn text(&self, at: usize, len: usize, text: &mut Kept) {
+        text.become_part(self, at, len);
+    }
+
+    fn into_text(self) -> Kept {
+        self.into()
+    }
+
+    fn of_text(text: Kept) -> Self {
+        text.into()
+    }
+
     #[inline]
     fn part(&self, at: usize, len: usize) -> Self {
         match at.checked_add(len) {
@@ -27,6 +58,21 @@ impl Slice for Bytes {
 }
 
 impl Slice for &[u8] {
+    type Text = Self;
+
+    #[inline]
+    fn text(&self, at: usize, len: usize, text: &mut Self) {
+        *text = self.part(at, len);
+    }
+
+    fn into_text(self) -> Self {
+        self
+    }
+
+    fn of_text(text: Self) -> Self {
+        text
+    }
+
     #[inline]
     fn part(&self, at: usize, len: usize) -> Self {
         self.get(at..).and_then(|rest| rest.get(..len)).unwrap_or_default()
@@ -34,6 +80,21 @@ impl Slice for &[u8] {
 }
 
 impl Slice for Cow<'_, [u8]> {
+    type Text = Self;
+
+    #[inline]
+    fn text(&self, at: usize, len: usize, text: &mut Self) {
+        *text = self.part(at, len);
+    }
+
+    fn into_text(self) -> Self {
+        self
+    }
+
+    fn of_text(text: Self) -> Self {
+        text
+    }
+
     #[inline]
     fn part(&self, at: usize, len: usize) -> Self {
         match self {
@@ -50,22 +111,41 @@ pub struct Reader<'s, B> {
     /// All bytes up to the end of the message that is being read.
     data: &'s [u8],
     at: usize,
+    /// Where the message begins.
+    start: usize,
 }
 
 impl<'s, B: Slice> Reader<'s, B> {
     /// Of a whole message.
     pub fn new(source: &'s B) -> Self {
-        Self { source, data: source.as_ref(), at: 0 }
+        Self { source, data: source.as_ref(), at: 0, start: 0 }
+    }
+
+    /// Of the `len` bytes of `source` from `at`; of nothing if they are not all there.
+    pub fn of_part(source: &'s B, at: usize, len: usize) -> Self {
+        let data = at.checked_add(len).and_then(|end| source.as_ref().get(..end));
+        data.map_or(Self { source, data: &[], at: 0, start: 0 }, |data| Self {
+            source,
+            data,
+            at,
+            start: at,
+        })
     }
 
     /// How far it has read.
     #[must_use]
     pub const fn position(&self) -> usize {
-        self.at
+        self.at - self.start
     }
 
     const fn error(&self, fault: Fault) -> DecodeError {
-        DecodeError { at: self.at, fault }
+        DecodeError { at: self.position(), fault }
+    }
+
+    /// Reads a message up to the end, and checks it.
+    pub(super) fn whole<M: Message<B>>(&mut self, message: &mut M) -> Result<(), DecodeError> {
+        self.fields(message)?;
+        message.check().map_err(|name| self.error(Fault::Missing(name)))
     }
 
     /// Reads fields into `message` up to the end.
@@ -155,6 +235,30 @@ impl<'s, B: Slice> Reader<'s, B> {
         Ok(self.source.part(at, len))
     }
 
+    /// A text.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is cut off.
+    #[inline]
+    pub fn text(&mut self, text: &mut Text<B>) -> Result<(), DecodeError> {
+        let len = self.length()?;
+        let at = self.take(len)?;
+        self.source.text(at, len, text.kept());
+        Ok(())
+    }
+
+    /// A text that is absent until it is there as a whole.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is cut off.
+    #[inline]
+    pub fn optional_text(&mut self, text: &mut Option<Text<B>>) -> Result<(), DecodeError> {
+        let len = self.length()?;
+        let at = self.take(len)?;
+        self.source.text(at, len, text.get_or_insert_default().kept());
+        Ok(())
+    }
+
     /// Eight bytes of a double.
     ///
     /// # Errors
@@ -193,44 +297,53 @@ impl<'s, B: Slice> Reader<'s, B> {
         outcome
     }
 
-    fn entry<V>(
+    #[inline]
+    fn entry<V: Default>(
         &mut self,
-        mut value: V,
+        map: &mut Vec<(Text<B>, V)>,
         read: impl Fn(&mut Self, &mut V) -> Result<(), DecodeError>,
-    ) -> Result<(Text<B>, V), DecodeError> {
+    ) -> Result<(), DecodeError> {
         let len = self.length()?;
         let at = self.take(len)?;
-        let mut key = Text::default();
-        self.inside(at, len, |reader| {
+        if map.capacity() == 0 {
+            map.reserve(ENTRIES);
+        }
+        map.push(Default::default());
+        let outcome = self.inside(at, len, |reader| {
+            let Some((key, value)) = map.last_mut() else { return Ok(()) };
             while reader.at < reader.data.len() {
                 match reader.tag()? {
-                    10 => key = Text::new(reader.bytes()?),
-                    18 => read(reader, &mut value)?,
+                    10 => reader.text(key)?,
+                    18 => read(reader, value)?,
                     tag => reader.skip(tag)?,
                 }
             }
             Ok(())
-        })?;
-        Ok((key, value))
+        });
+        if outcome.is_err() {
+            map.pop();
+        }
+        outcome
     }
 
     /// An entry of a map of texts.
     ///
     /// # Errors
     /// [`DecodeError`] if it is none.
-    pub fn text_entry(&mut self) -> Result<(Text<B>, Text<B>), DecodeError> {
-        self.entry(Text::default(), |reader, value| {
-            *value = Text::new(reader.bytes()?);
-            Ok(())
-        })
+    #[inline]
+    pub fn text_entry(&mut self, map: &mut Vec<(Text<B>, Text<B>)>) -> Result<(), DecodeError> {
+        self.entry(map, Self::text)
     }
 
     /// An entry of a map of messages.
     ///
     /// # Errors
     /// [`DecodeError`] if it is none.
-    pub fn message_entry<M: Message<B>>(&mut self) -> Result<(Text<B>, M), DecodeError> {
-        self.entry(M::default(), Self::message)
+    pub fn message_entry<M: Message<B>>(
+        &mut self,
+        map: &mut Vec<(Text<B>, M)>,
+    ) -> Result<(), DecodeError> {
+        self.entry(map, Self::message)
     }
 
     /// Keeps a field that is not known.

@@ -6,25 +6,31 @@ use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
+use super::Slice;
+
 /// A text of a message: UTF-8 as a rule, but old peers do not check (`loggregator.md` 1.8), so the
 /// bytes are kept as they came.
-#[derive(Clone, Copy, Default)]
-pub struct Text<B = Bytes>(B);
+#[derive(Clone, Copy)]
+pub struct Text<B: Slice = Bytes>(B::Text);
 
-impl<B> Text<B> {
+impl<B: Slice> Text<B> {
     /// Of these bytes.
-    pub const fn new(bytes: B) -> Self {
-        Self(bytes)
+    pub fn new(bytes: B) -> Self {
+        Self(bytes.into_text())
+    }
+
+    #[inline]
+    pub(crate) const fn kept(&mut self) -> &mut B::Text {
+        &mut self.0
     }
 
     /// The bytes.
     pub fn into_inner(self) -> B {
-        self.0
+        B::of_text(self.0)
     }
-}
 
-impl<B: AsRef<[u8]>> Text<B> {
     /// The bytes as they came.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_ref()
     }
@@ -45,15 +51,22 @@ impl<B: AsRef<[u8]>> Text<B> {
     }
 }
 
+impl<B: Slice> Default for Text<B> {
+    #[inline]
+    fn default() -> Self {
+        Self(B::Text::default())
+    }
+}
+
 impl From<&str> for Text<Bytes> {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self::new(Bytes::copy_from_slice(text.as_bytes()))
     }
 }
 
 impl From<String> for Text<Bytes> {
     fn from(text: String) -> Self {
-        Self(Bytes::from(text.into_bytes()))
+        Self::new(Bytes::from(text.into_bytes()))
     }
 }
 
@@ -63,39 +76,39 @@ impl<'a> From<&'a str> for Text<&'a [u8]> {
     }
 }
 
-impl<B: AsRef<[u8]>> fmt::Debug for Text<B> {
+impl<B: Slice> fmt::Debug for Text<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.to_str_lossy(), f)
     }
 }
 
-impl<B: AsRef<[u8]>> fmt::Display for Text<B> {
+impl<B: Slice> fmt::Display for Text<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.to_str_lossy(), f)
     }
 }
 
-impl<B: AsRef<[u8]>, C: AsRef<[u8]>> PartialEq<Text<C>> for Text<B> {
+impl<B: Slice, C: Slice> PartialEq<Text<C>> for Text<B> {
     fn eq(&self, other: &Text<C>) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl<B: AsRef<[u8]>> Eq for Text<B> {}
+impl<B: Slice> Eq for Text<B> {}
 
-impl<B: AsRef<[u8]>> PartialEq<str> for Text<B> {
+impl<B: Slice> PartialEq<str> for Text<B> {
     fn eq(&self, other: &str) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl<B: AsRef<[u8]>> PartialEq<&str> for Text<B> {
+impl<B: Slice> PartialEq<&str> for Text<B> {
     fn eq(&self, other: &&str) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl<B: AsRef<[u8]>> Hash for Text<B> {
+impl<B: Slice> Hash for Text<B> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_bytes().hash(state);
     }

@@ -46,13 +46,13 @@ fn write_nested(out: &mut Vec<u8>, tag: u32, write: impl FnOnce(&mut Vec<u8>)) {
     out.splice(at..=at, prefix);
 }
 
-fn sorted<B: AsRef<[u8]>, V>(entries: &[(Text<B>, V)]) -> Vec<&(Text<B>, V)> {
+fn sorted<B: Slice, V>(entries: &[(Text<B>, V)]) -> Vec<&(Text<B>, V)> {
     let mut sorted: Vec<_> = entries.iter().collect();
     sorted.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
     sorted
 }
 
-pub(crate) fn write_text_map<B: AsRef<[u8]>>(
+pub(crate) fn write_text_map<B: Slice>(
     out: &mut Vec<u8>,
     tag: u32,
     entries: &[(Text<B>, Text<B>)],

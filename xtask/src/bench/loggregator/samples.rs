@@ -50,7 +50,7 @@ pub(super) fn dropsonde() -> Vec<u8> {
         index: Some("090c92f0-aa2d-fb37-1e6b-53525deef8fc".into()),
         ip: Some("10.0.16.12".into()),
         tags: TAGS.iter().take(5).map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-        log_message: Some(dropsonde::LogMessage {
+        log_message: Some(Box::new(dropsonde::LogMessage {
             message: Some(line().into()),
             message_type: Some(dropsonde::MessageType::OUT),
             timestamp: Some(NANOS),
@@ -58,7 +58,7 @@ pub(super) fn dropsonde() -> Vec<u8> {
             source_type: Some("APP/PROC/WEB".into()),
             source_instance: Some("0".into()),
             unknown: Vec::new(),
-        }),
+        })),
         ..dropsonde::Envelope::default()
     };
     envelope.encode()

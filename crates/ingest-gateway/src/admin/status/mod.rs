@@ -51,8 +51,10 @@ impl Report {
             view.store_outputs().into_iter().map(|name| OutputReport::store(name, &log)).collect();
         outputs.extend(status.outputs.into_iter().map(|output| {
             let kind = if output.configured { view.output_type(&output.name) } else { "unknown" };
-            let (kind, targets) = (kind.to_owned(), view.output_targets(&output.name));
-            OutputReport::new(output, kind, targets, now)
+            let kind = kind.to_owned();
+            let (targets, fates) =
+                (view.output_targets(&output.name), view.output_fates(&output.name));
+            OutputReport::new(output, kind, &targets, now).with_fates(fates)
         }));
         let balanced = log.balanced
             && sources.iter().all(|source| source.balanced)

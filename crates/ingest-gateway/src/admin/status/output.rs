@@ -41,6 +41,11 @@ pub struct OutputReport {
     pub lag: Lag,
     /// Its links.
     pub links: Vec<LinkReport>,
+    /// What it did with the entries that it was given, in this run, where it tells: of those that
+    /// Carbon servers get, `sent`, `elsewhere` for those of other servers, or why not. What is sent
+    /// again is counted again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fates: BTreeMap<&'static str, u64>,
     /// The account holds.
     pub balanced: bool,
 }
@@ -92,6 +97,12 @@ impl LinkReport {
 }
 
 impl OutputReport {
+    /// The report, with what it did with entries.
+    pub(super) fn with_fates(mut self, fates: Vec<(&'static str, u64)>) -> Self {
+        self.fates = fates.into_iter().collect();
+        self
+    }
+
     /// `now` is in unix nanoseconds.
     pub(super) fn new(output: OutputStatus, kind: String, targets: &[String], now: u128) -> Self {
         let lost: u64 = output.lost.values().sum();
@@ -110,6 +121,7 @@ impl OutputReport {
                 .zip(&output.links)
                 .map(|(at, link): (usize, _)| LinkReport::new(link, targets.get(at)))
                 .collect(),
+            fates: BTreeMap::new(),
             name: output.name,
             kind,
             configured: output.configured,
@@ -142,6 +154,7 @@ impl OutputReport {
             low_lsn: log.synced_lsn.saturating_add(1),
             lag: Lag { entries: 0, bytes: 0, seconds: Some(0.0) },
             links: Vec::new(),
+            fates: BTreeMap::new(),
             balanced: log.balanced,
         }
     }

@@ -87,7 +87,7 @@ impl SourceReport {
         Self {
             name: source.name.clone(),
             kind: source.kind,
-            listen: source.listen.clone(),
+            listen: source.listen(),
             received: Received { bytes: totals.received_bytes, items: totals.received_items },
             accepted: Entries { items: totals.accepted_items, entries: totals.accepted_entries },
             balanced: totals.is_balanced(),

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand};
-use ingest_entry::TagPattern;
 use ingest_store::Query;
 use ingest_wal::Lsn;
 
-use crate::cli::Format;
+use crate::cli::{Conditions, Format, Times};
 use crate::config::SecretFrom;
-use crate::units::{Network, TimeArg};
+use crate::units::TimeArg;
 
 /// Arguments of `wal`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -87,24 +86,12 @@ pub struct RepairArgs {
 /// T is RFC 3339, unix seconds, a time ago such as -15m, or now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Select {
-    /// Entries with this tag; a trailing * stands for any ending, several are alternatives
-    #[arg(long = "tag", value_name = "TAG")]
-    pub tags: Vec<TagPattern>,
-    /// Entries from this address or network
-    #[arg(long, value_name = "IP or NET")]
-    pub src: Option<Network>,
-    /// Entries whose data holds this text
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub contains: Option<String>,
-    /// Entries whose time is T or later; T is RFC 3339, unix seconds, a time ago as -15m, or now
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub since: Option<TimeArg>,
-    /// Entries whose time is before T
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub until: Option<TimeArg>,
-    /// Entries that arrived at T or later
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub arrived_since: Option<TimeArg>,
+    /// What they are like.
+    #[command(flatten)]
+    pub conditions: Conditions,
+    /// Of what time.
+    #[command(flatten)]
+    pub times: Times,
     /// Entries behind this LSN: go on where an earlier export or replay ended
     #[arg(long, value_name = "LSN")]
     pub after: Option<Lsn>,
@@ -113,12 +100,7 @@ pub struct Select {
 impl Select {
     /// The query that it stands for.
     pub(super) fn query(&self) -> anyhow::Result<Query> {
-        let mut query = crate::cli::search::conditions(
-            &self.tags,
-            self.src.as_ref(),
-            self.contains.as_deref(),
-            [self.since, self.until, self.arrived_since],
-        )?;
+        let mut query = crate::cli::search::query(&self.conditions, &self.times)?;
         query.from = self.after.map(|after| after.saturating_add(1));
         Ok(query)
     }

@@ -121,7 +121,7 @@ fn held_by(holder: Holder) -> Option<String> {
 
 /// Whether a file in the log's directory is the gateway's own.
 fn is_gateways(file: &str) -> bool {
-    file == crate::secret::FILE
+    file == crate::secret::FILE || crate::reload_files::is_ours(file)
 }
 
 /// A number for the eye: `1,234,567`.

@@ -9,12 +9,7 @@ use crate::config::LoggregatorKind;
 impl Mapped for LogMessage {
     fn map(&self, to: &mut Mapper) -> Mapping {
         to.data.extend_from_slice(self.message());
-        if let Some(kind) = self.message_type {
-            to.value("message_type", kind.0);
-            if let Some(name) = kind.name() {
-                to.value("stream", name);
-            }
-        }
+        to.stream(self.message_type.map(|kind| (kind.0, kind.name())));
         to.texts(&[
             ("app_id", &self.app_id),
             ("source_id", &self.source_id),

@@ -99,6 +99,15 @@ impl Mapper {
         }
     }
 
+    /// Attaches the number of the stream that a line came from, and its name if it has one.
+    fn stream(&mut self, kind: Option<(i32, Option<&'static str>)>) {
+        let Some((number, name)) = kind else { return };
+        self.value("message_type", number);
+        if let Some(name) = name {
+            self.value("stream", name);
+        }
+    }
+
     /// Attaches texts that are there.
     fn texts(&mut self, texts: &[(&str, &Option<Text>)]) {
         for (name, text) in texts {

@@ -82,11 +82,13 @@ impl Mapped for Envelope {
 /// The JSON of what the envelope holds.
 fn payload(envelope: &Envelope) -> String {
     match envelope.event_type() {
-        EventType::HTTP_START_STOP => envelope.http_start_stop.as_ref().map(|m| to_json(m, false)),
-        EventType::VALUE_METRIC => envelope.value_metric.as_ref().map(|m| to_json(m, false)),
-        EventType::COUNTER_EVENT => envelope.counter_event.as_ref().map(|m| to_json(m, false)),
+        EventType::HTTP_START_STOP => {
+            envelope.http_start_stop.as_deref().map(|m| to_json(m, false))
+        }
+        EventType::VALUE_METRIC => envelope.value_metric.as_deref().map(|m| to_json(m, false)),
+        EventType::COUNTER_EVENT => envelope.counter_event.as_deref().map(|m| to_json(m, false)),
         EventType::CONTAINER_METRIC => {
-            envelope.container_metric.as_ref().map(|m| to_json(m, false))
+            envelope.container_metric.as_deref().map(|m| to_json(m, false))
         }
         _ => None,
     }
@@ -94,12 +96,7 @@ fn payload(envelope: &Envelope) -> String {
 }
 
 fn log(line: &LogMessage, to: &mut Mapper) {
-    if let Some(kind) = line.message_type {
-        to.value("message_type", kind.0);
-        if let Some(name) = kind.name() {
-            to.value("stream", name);
-        }
-    }
+    to.stream(line.message_type.map(|kind| (kind.0, kind.name())));
     to.texts(&[
         ("app_id", &line.app_id),
         ("source_type", &line.source_type),

@@ -15,9 +15,7 @@ use hydra_ws::{
 };
 use ingest_mux::Tags;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::accept::accept;
@@ -31,8 +29,6 @@ use ingestors::{Entries, Graphite, Kafka, Log, Shared};
 
 /// How long TLS may take to begin.
 const TLS_TIME: Duration = Duration::from_secs(10);
-/// Wait after a connection could not be accepted.
-const PAUSE: Duration = Duration::from_millis(50);
 /// How often the protocol's own counters are taken over.
 const LOOK: Duration = Duration::from_secs(1);
 /// Why a connection is not let in.
@@ -99,7 +95,6 @@ impl Hydra {
 
 /// Serves connections until the gateway stops, then ends those that are open.
 pub(crate) async fn serve(listener: TcpListener, hydra: Hydra, cx: Context, view: Weak<dyn View>) {
-    let slots = Arc::new(Semaphore::new(hydra.config.max_connections));
     let refusals = Arc::new(RejectLog::new(&cx.counters.name, REFUSALS.to_vec()));
     let delivered = Delivered::new(view);
     let registry = Registry::new();
@@ -108,47 +103,24 @@ pub(crate) async fn serve(listener: TcpListener, hydra: Hydra, cx: Context, view
     }
     let local = listener.local_addr().ok().map(|address| address.ip());
     let server = Server::new(hydra.server_config(local), registry);
-    let mut connections = JoinSet::new();
-    let mut stopping = cx.stopping.clone();
+    let serving = accept(listener, hydra.config.max_connections, &cx, |stream, peer| {
+        let client = Client {
+            cx: cx.clone(),
+            server: server.clone(),
+            refusals: Arc::clone(&refusals),
+            peer,
+        };
+        client.run(stream, hydra.tls.clone())
+    });
+    tokio::pin!(serving);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = ServerStats::default();
     loop {
-        let accepted = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &slots) => accepted,
-            Some(_) = connections.join_next() => continue,
-            () = delivered.look() => continue,
-            _ = look.tick() => {
-                take_over(&cx, &mut seen, server.stats());
-                continue;
-            }
-        };
-        match accepted {
-            Ok((stream, peer, slot)) => {
-                let client = Client {
-                    cx: cx.clone(),
-                    server: server.clone(),
-                    refusals: Arc::clone(&refusals),
-                    peer,
-                };
-                let tls = hydra.tls.clone();
-                connections.spawn(async move {
-                    client.run(stream, tls).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(source = %cx.counters.name, %error, "Cannot accept a connection.");
-                sleep(PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    loop {
         tokio::select! {
-            ended = connections.join_next() => if ended.is_none() { break },
+            () = &mut serving => break,
             () = delivered.look() => {}
+            _ = look.tick() => take_over(&cx, &mut seen, server.stats()),
         }
     }
     take_over(&cx, &mut seen, server.stats());

@@ -76,8 +76,8 @@ impl Library {
     }
 
     /// The counters of a source.
-    pub(crate) fn source(&self, name: &str) -> &Arc<SourceCounters> {
-        self.gateway().sources().iter().find(|source| source.name == name).unwrap()
+    pub(crate) fn source(&self, name: &str) -> Arc<SourceCounters> {
+        self.gateway().sources().into_iter().find(|source| source.name == name).unwrap()
     }
 
     /// The totals of a source, which must add up.

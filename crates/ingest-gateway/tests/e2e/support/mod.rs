@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod carbon;
 pub(crate) mod client;
 pub(crate) mod full;
 pub(crate) mod gate;

@@ -15,6 +15,7 @@ use crate::client::item::Reason;
 use crate::client::legacy::answered;
 use crate::client::machine::End;
 use crate::client::socket::{dial_error, timed_out};
+use crate::client::token::refused_or_not_found;
 use crate::json::{Batch, decode_batch};
 use crate::sse::SseDecoder;
 
@@ -57,14 +58,8 @@ pub(super) async fn run(
 
 /// Connects; once more with a new token, where the answer may mean that it has run out.
 async fn connect(gateway: &Gateway, target: &str) -> Result<Answer, Error> {
-    let token = gateway.tokens.current().await?;
-    match open(gateway, target, &token).await {
-        Err(error) if matches!(error.status(), Some(401 | 404)) && gateway.tokens.can_refresh() => {
-            let token = gateway.tokens.refresh().await?;
-            open(gateway, target, &token).await
-        }
-        opened => opened,
-    }
+    let open = |token: String| async move { open(gateway, target, &token).await };
+    gateway.tokens.ask(refused_or_not_found, open).await
 }
 
 async fn open(gateway: &Gateway, target: &str, token: &str) -> Result<Answer, Error> {

@@ -1,25 +1,12 @@
 //! Files of vectors: where they are, their rows, and the count of what was done with them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The directory of the Gravwell vectors: below `INGESTRY_VECTORS`, else the project's copy. A
-/// relative path is looked up from here, then from the root of the project.
-pub(crate) fn folder() -> PathBuf {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let vectors = match std::env::var_os("INGESTRY_VECTORS") {
-        Some(given) if Path::new(&given).is_dir() => PathBuf::from(given),
-        Some(given) => project.join(given),
-        None => project.join("testdata/vectors"),
-    };
-    vectors.join("gravwell")
-}
-
 /// The text of a format's file; `None`, printed, if there is none.
 pub(crate) fn text(file: &str) -> Option<String> {
-    let path = folder().join(file);
+    let path = super::folder::folder("gravwell").join(file);
     if !path.exists() {
         println!("{file}: absent");
         return None;

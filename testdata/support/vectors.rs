@@ -1,21 +1,10 @@
 //! Reading vectors, and counting what was done with them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One row of a file.
 pub(crate) type Row = serde_json::Map<String, serde_json::Value>;
-
-/// Where this crate's vectors are.
-pub(crate) fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // A relative path means one from the root of the workspace, where cargo is called.
-    let vectors = match std::env::var_os("INGESTRY_VECTORS") {
-        Some(path) => root.join(path),
-        None => root.join("testdata/vectors"),
-    };
-    vectors.join("graphite")
-}
 
 /// The rows of a file, `None` when there is no such file.
 pub(crate) fn read(path: &Path) -> Option<Vec<Row>> {

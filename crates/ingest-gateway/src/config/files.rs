@@ -1,0 +1,75 @@
+//! The files beside the configuration that sources and destinations are made of.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::model::{DestinationKind, SourceKind};
+use super::secret::SecretFrom;
+use super::tls::{ClientTls, ServerTls};
+
+/// More is not looked at, in bytes.
+const MOST: u64 = 1 << 20;
+
+fn of_server(tls: Option<&ServerTls>) -> impl Iterator<Item = &PathBuf> {
+    tls.into_iter().flat_map(|tls| [&tls.cert, &tls.key].into_iter().chain(&tls.client_ca))
+}
+
+fn of_client(tls: &ClientTls) -> impl Iterator<Item = &PathBuf> {
+    let identity = tls.identity.iter().flat_map(|(cert, key)| [cert, key]);
+    tls.ca.iter().chain(identity)
+}
+
+fn of_secret(secret: Option<&SecretFrom>) -> Option<&PathBuf> {
+    match secret {
+        Some(SecretFrom::File(path)) => Some(path),
+        _ => None,
+    }
+}
+
+impl SourceKind {
+    /// The files that it names.
+    pub(crate) fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            Self::Graphite(_) | Self::GraphiteUdp(_) => Vec::new(),
+            Self::Gravwell(gravwell) => of_server(gravwell.tls.as_ref())
+                .chain(of_secret(gravwell.secret.as_ref()))
+                .collect(),
+            Self::Hydra(hydra) => {
+                of_server(hydra.tls.as_ref()).chain(of_secret(hydra.token.as_ref())).collect()
+            }
+            Self::Loggregator(loggregator) => {
+                of_client(&loggregator.tls).chain(of_secret(Some(&loggregator.token))).collect()
+            }
+        }
+    }
+}
+
+impl DestinationKind {
+    /// The files that it names.
+    pub(crate) fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            Self::Store => Vec::new(),
+            Self::Gravwell(gravwell) => {
+                of_client(&gravwell.tls).chain(of_secret(Some(&gravwell.secret))).collect()
+            }
+            Self::Graphite(graphite) => graphite.tls.iter().flat_map(of_client).collect(),
+        }
+    }
+}
+
+/// Another number when one of these files has changed.
+pub(crate) fn fingerprint<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        read(file).map_err(|error| error.kind().to_string()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
