@@ -61,6 +61,10 @@ pub(crate) enum Violation {
     NotStored { output: usize, lines: u64, first: String },
     /// Lines came more often than the breaks can explain.
     Copies { output: usize, copies: u64, allowed: u64, most: u64, times: u64 },
+    /// At the only place of an output a line came before one that is before it in the log.
+    Overtaken { output: usize, place: usize, at: usize },
+    /// At one of several places lines are less in order than the breaks can explain.
+    Mixed { output: usize, place: usize, runs: u64, allowed: u64 },
 }
 
 impl fmt::Display for Violation {
@@ -111,6 +115,16 @@ impl fmt::Display for Violation {
                 f,
                 "output {output}: expected {allowed} copies at most and none of a line more than \
                  {times} times, got {copies}, and one {most} times"
+            ),
+            Self::Overtaken { output, place, at } => write!(
+                f,
+                "output {output}, place {place}: expected first copies in the order of the log, \
+                 found one before its turn as line {at} of the place"
+            ),
+            Self::Mixed { output, place, runs, allowed } => write!(
+                f,
+                "output {output}, place {place}: expected a mixture of at most {allowed} sequences \
+                 in the order of the log, found one of {runs}"
             ),
             Self::Invented { lines, shown } => {
                 write!(f, "expected only what was sent, found {lines} other lines: {shown:?}")

@@ -220,28 +220,59 @@ impl Program {
         }
         let mut command = self.command("search");
         command.arg("--data-dir").arg(data).args(["--tag", "graphite", "--format", "raw"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let mut child = Guard(child);
-        let (out, err) = (child.0.stdout.take(), child.0.stderr.take());
-        let (status, out, err) = std::thread::scope(|scope| {
-            let out = scope.spawn(|| read_all(out));
-            let err = scope.spawn(|| read_all(err));
-            let status = child.wait(PATIENCE);
-            // The readers end with the child, whatever became of it.
-            child.end();
-            (status, out.join(), err.join())
-        });
-        let status = status.with_context(|| format!("{command:?}"))?;
-        let (Ok(out), Ok(err)) = (out, err) else { bail!("cannot read what a search prints") };
-        let notes = String::from_utf8_lossy(&err?).trim_end().to_owned();
-        ensure!(status.success(), "`ingestry search` ended with {status}: {notes}");
+        let (lines, notes) = output_of(command)?;
         let lines = match self.source {
-            Source::Graphite => out?,
-            Source::Hydra => without_blanks(&out?),
+            Source::Graphite => lines,
+            Source::Hydra => without_blanks(&lines),
         };
         Ok(Found { lines, notes })
     }
+
+    /// How many entries each output has confirmed, by the state that is kept on the disk.
+    pub(crate) fn kept(&self, data: &Path) -> Result<BTreeMap<String, u64>> {
+        if !data.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let mut command = self.command("wal");
+        command.args(["inspect", "--json", "--data-dir"]).arg(data);
+        let (text, _) = output_of(command)?;
+        let inspected: Inspected = serde_json::from_slice(&text)
+            .context("the output of an inspection has another form")?;
+        Ok(inspected.outputs.into_iter().map(|output| (output.name, output.confirmed)).collect())
+    }
+}
+
+/// What an inspection says, as far as it is of interest here.
+#[derive(Debug, serde::Deserialize)]
+struct Inspected {
+    outputs: Vec<InspectedOutput>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct InspectedOutput {
+    name: String,
+    confirmed: u64,
+}
+
+/// Runs a command to its end: what it printed, and what it said beside that.
+fn output_of(mut command: Command) -> Result<(Vec<u8>, String)> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+    let mut child = Guard(child);
+    let (out, err) = (child.0.stdout.take(), child.0.stderr.take());
+    let (status, out, err) = std::thread::scope(|scope| {
+        let out = scope.spawn(|| read_all(out));
+        let err = scope.spawn(|| read_all(err));
+        let status = child.wait(PATIENCE);
+        // The readers end with the child, whatever became of it.
+        child.end();
+        (status, out.join(), err.join())
+    });
+    let status = status.with_context(|| format!("{command:?}"))?;
+    let (Ok(out), Ok(err)) = (out, err) else { bail!("cannot read what {command:?} prints") };
+    let notes = String::from_utf8_lossy(&err?).trim_end().to_owned();
+    ensure!(status.success(), "{command:?} ended with {status}: {notes}");
+    Ok((out?, notes))
 }
 
 /// A payload behind an id begins with the blank between them.

@@ -125,10 +125,16 @@ impl<'a> Player<'a> {
             Aim::EndOfFile { count, latest } => wait_for(count, start + latest, seen),
             Aim::Instant(after) => wait_for(u32::MAX, start + after, seen),
             Aim::Rotation { count, latest } => {
-                let target = before + count as usize;
                 let until = start + latest;
-                while Instant::now() < until && segments(site.data)? < target {
-                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), seen);
+                // A cut takes names while a segment is begun, and not once it is there.
+                let is_there = |target: usize| {
+                    Ok::<_, anyhow::Error>(match self.program.unsynced() {
+                        Some(unsynced) => unsynced.names > 0 && segments(site.data)? + 1 >= target,
+                        None => segments(site.data)? >= target,
+                    })
+                };
+                while Instant::now() < until && !is_there(before + count as usize)? {
+                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN / 4), seen);
                 }
             }
             Aim::Cursors { latest } => {
