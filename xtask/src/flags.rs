@@ -137,6 +137,26 @@ xflags::xflags! {
             optional --json file: PathBuf
         }
 
+        /// Build the program with everything it can do, and pack it with its units, completions,
+        /// manual pages, example configuration, documents and licences into
+        /// `target/dist/ingestry-VERSION-TARGET.tar.gz`: the same bytes for the same commit and
+        /// compiler. Unpacks the archive, compares it with its sums, and tries what is in it.
+        /// Needs GNU tar, gzip and sha256sum.
+        cmd dist {
+            /// Pack this program instead of building one.
+            optional --binary path: PathBuf
+            /// Write the archive into this directory (default target/dist).
+            optional --out dir: PathBuf
+        }
+
+        /// Look at everything that a release needs: versions that agree, the changelog, what each
+        /// crate says about itself, what is in its package, and the order in which they can be
+        /// published. Exits 1 and says why when something is wrong.
+        cmd release {
+            /// Publish nothing, which is all that it can do.
+            optional --dry-run
+        }
+
         /// Print this text. So does no command at all.
         cmd help {}
     }

@@ -8,9 +8,11 @@ mod bench;
 mod ci;
 mod codegen;
 mod crash;
+mod dist;
 mod flags;
 mod fuzz;
 mod interop;
+mod release;
 mod soak;
 mod tidy;
 mod util;
@@ -32,9 +34,11 @@ fn main() -> ExitCode {
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
         XtaskCmd::Codegen(flags) => codegen::run(flags.check),
         XtaskCmd::Crash(flags) => crash::run(&flags),
+        XtaskCmd::Dist(flags) => dist::run(&flags),
         XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
         XtaskCmd::Soak(flags) => soak::run(&flags),
+        XtaskCmd::Release(flags) => release::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
             Ok(true)

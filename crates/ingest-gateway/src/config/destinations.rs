@@ -32,12 +32,12 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
                 let read = gravwell::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Gravwell(Box::new(read)));
                 destination.config = kind.map(|kind| DestinationConfig { name, kind });
-                table.finish(&[]);
+                table.finish(super::load::HOMES);
             } else if kind == Some("graphite") {
                 let read = graphite::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Graphite(Box::new(read)));
                 destination.config = kind.map(|kind| DestinationConfig { name, kind });
-                table.finish(&[]);
+                table.finish(super::load::HOMES);
             } else if let (Some(node), Some("store")) = (&kind_node, kind) {
                 match &store {
                     Some(first) => node.wrong(
@@ -49,7 +49,9 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
                 }
                 let kind = DestinationKind::Store;
                 destination.config = Some(DestinationConfig { name, kind });
-                table.finish(&[]);
+                table.finish(super::load::HOMES);
+            } else {
+                table.finish_without("type");
             }
         }
         destinations.push(destination);

@@ -21,6 +21,10 @@
 //! | `log.memory` | size, at least 1 MiB | 64 MiB |
 //! | `log.keep.bytes` | size, at most `log.max_bytes` | `log.max_bytes` |
 //! | `log.keep.age` | time, or `off` | `off` |
+//! | `logs.format` | `text`, `json` | `text` |
+//! | `logs.level` | `error`, `warn`, `info`, `debug`, `trace` | `info` |
+//! | `logs.repeat` | 1 to 1000000: the same message in a period | 20 |
+//! | `logs.period` | time, or `off` | 10 s |
 //! | `admin.enabled` | boolean | `true` |
 //! | `admin.listen` | address | `127.0.0.1:8910` |
 //! | `admin.control` | boolean | `false` |
@@ -111,11 +115,13 @@ mod files;
 mod findings;
 mod graphite;
 mod gravwell;
+mod headers;
 mod hydra;
 mod listen;
 mod load;
 mod log;
 mod loggregator;
+mod logs;
 mod merge;
 mod model;
 mod outflow;
@@ -123,6 +129,7 @@ mod overrides;
 mod routes;
 mod secret;
 mod sources;
+mod synonyms;
 mod syntax;
 mod texts;
 mod tls;
@@ -144,6 +151,7 @@ pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
 pub use loggregator::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
+pub use logs::{LogFormat, LogLevel, LogsConfig};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,

@@ -13,6 +13,7 @@ use super::graphite::{GraphiteDestination, GraphiteFormat, GraphiteSource, Graph
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 use super::loggregator::LoggregatorSource;
+use super::logs::LogsConfig;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
@@ -25,6 +26,8 @@ pub const MIN_MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// The log on disk.
     pub log: LogConfig,
+    /// What the program says about itself.
+    pub logs: LogsConfig,
     /// The admin pages.
     pub admin: AdminConfig,
     /// Settings under their Hydra names.
@@ -44,6 +47,7 @@ impl Default for Config {
         let source = |name: &str, kind| SourceConfig { name: name.to_owned(), kind };
         Self {
             log: LogConfig::default(),
+            logs: LogsConfig::default(),
             admin: AdminConfig::default(),
             hydra: HydraConfig::default(),
             sources: vec![

@@ -69,10 +69,13 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
             Some("hydra") => hydra::read_source(&mut table, &mut source),
             Some("loggregator") => loggregator::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
-            _ => continue,
+            _ => {
+                table.finish_without("type");
+                continue;
+            }
         }
         refuse_later_keys(&mut table);
-        table.finish(&[]);
+        table.finish(super::load::HOMES);
         sources.push(source);
     }
     sources

@@ -51,7 +51,7 @@ pub struct Reloaded {
     pub added: Vec<String>,
     /// Those that are gone.
     pub removed: Vec<String>,
-    /// Those that run with other settings.
+    /// Those that run with other settings; `logs`, which whoever runs the gateway applies.
     pub changed: Vec<String>,
     /// Sources that listen at another address.
     pub moved: Vec<String>,
@@ -109,6 +109,9 @@ impl Gateway {
             waiting: keep_until_restart(&self.config, &mut config),
             ..Reloaded::default()
         };
+        if self.config.logs != config.logs {
+            reloaded.changed.push("logs".to_owned());
+        }
         let running = outputs::Running {
             config: &self.config,
             known: &self.outputs,

@@ -14,6 +14,7 @@ mod gravwell_destination;
 mod gravwell_source;
 mod hydra_source;
 mod limits;
+mod logs;
 mod main_job;
 mod no_false_end;
 mod reload;

@@ -88,6 +88,10 @@ fn read_targets(node: &Node<'_>) -> Option<Vec<Target>> {
                 node.wrong(format!("{} a second time", node.found()), "each target once", None);
                 complete = false;
             }
+            Ok(target) if !has_port(&target) => {
+                node.wrong(format!("{} (no port from 1 to 65535)", node.found()), TARGETS, None);
+                complete = false;
+            }
             Ok(target) => targets.push(target),
             Err(error) => {
                 node.wrong(format!("{} ({error})", node.found()), TARGETS, None);
@@ -96,6 +100,13 @@ fn read_targets(node: &Node<'_>) -> Option<Vec<Target>> {
         }
     }
     complete.then_some(targets)
+}
+
+/// Whether what stands for the port of a target can be one. A pipe has none.
+fn has_port(target: &Target) -> bool {
+    let (Target::Tcp(address) | Target::Tls(address)) = target else { return true };
+    let port = address.rsplit_once(':').map(|(_, port)| port);
+    port.and_then(|port| port.parse::<u16>().ok()).is_some_and(|port| port != 0)
 }
 
 fn read_tenant(node: &Node<'_>) -> Option<String> {
