@@ -11,6 +11,7 @@ mod block;
 mod client;
 mod entry;
 mod graphite;
+mod gzip;
 pub mod plant;
 mod script;
 mod server;
@@ -23,6 +24,7 @@ pub use block::block;
 pub use client::client;
 pub use entry::entry;
 pub use graphite::{line, pickle, protobuf, proxy};
+pub use gzip::gzip;
 pub use server::server;
 pub use stored::stored;
 
@@ -34,7 +36,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
@@ -46,6 +48,7 @@ pub const TARGETS: [Target; 9] = [
     ("proxy", |input| {
         proxy(input);
     }),
+    ("gzip", |input| drop(gzip(input))),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

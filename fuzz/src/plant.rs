@@ -10,6 +10,7 @@ use ingest_entry::{Entry, ValueKind};
 use ingest_wire::ClientEvent;
 
 use super::graphite::Seen;
+use super::gzip::Undone;
 use super::server::Heard;
 
 /// A value of kind 17, a duration, that is negative, in an entry whose tag is over 255.
@@ -111,5 +112,16 @@ pub fn proxy(seen: &Option<ProxyHeader>) {
         && black_box(destination.port()) < 100
     {
         panic!("planted: from a high port to a low one");
+    }
+}
+
+/// A stream that is refused after text from a control character to one beyond ASCII.
+pub fn gzip(seen: &Option<Undone>) {
+    if let Some(Undone { text, end }) = black_box(seen)
+        && black_box(end.is_err())
+        && black_box(text.first()).is_some_and(|first| *first < b' ')
+        && black_box(text.last()).is_some_and(|last| *last >= 0x80)
+    {
+        panic!("planted: from a control character to one beyond ASCII, and refused");
     }
 }

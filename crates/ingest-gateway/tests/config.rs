@@ -21,6 +21,8 @@ const SYNTAX: &str = include_str!("configs/syntax.txt");
 const LOG: &str = include_str!("configs/log.txt");
 const SOURCES: &str = include_str!("configs/sources.txt");
 const REST: &str = include_str!("configs/rest.txt");
+#[cfg(feature = "amqp")]
+const AMQP: &str = include_str!("configs/amqp.txt");
 const WARNINGS: &str = include_str!("configs/warnings.txt");
 const FULL: &str = include_str!("configs/full.toml");
 const DEFAULTS: &str = include_str!("configs/defaults.toml");
@@ -96,6 +98,19 @@ fn check(text: &str) -> usize {
 fn what_is_broken_is_reported() {
     let counts = [SYNTAX, LOG, SOURCES, REST].map(check);
     assert!(counts.iter().sum::<usize>() >= 120, "{counts:?}");
+}
+
+#[cfg(feature = "amqp")]
+#[test]
+fn what_is_broken_of_brokers_is_reported() {
+    assert!(check(AMQP) >= 2);
+}
+
+#[cfg(not(feature = "amqp"))]
+#[test]
+fn a_build_without_brokers_says_so() {
+    let found = report(&read("[sources.a]\ntype = \"amqp\"\n"));
+    assert!(found.contains("not in this build") && found.contains("\"amqp\""), "{found}");
 }
 
 #[test]

@@ -94,6 +94,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
+        graphite::SENDER => graphite::send(serde_json::from_str(args)?),
+        graphite::SINK => graphite::sink(serde_json::from_str(args)?),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         loggregator::CODEC => loggregator::codec(serde_json::from_str(args)?),

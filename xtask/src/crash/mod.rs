@@ -28,7 +28,7 @@ use self::program::Program;
 use self::trial::{Failure, Trial};
 use crate::flags;
 
-pub(crate) use self::program::{Profile, build, executable};
+pub(crate) use self::program::{Profile, build, build_with, executable};
 
 const ROUNDS: u32 = 20;
 /// The planted bugs that the log and the muxer have behind the feature `plants`, and whether only a

@@ -1,9 +1,13 @@
 //! Peers that were not written here, against the real program. A peer that is missing is an error,
 //! never a pass.
 
+mod carbon;
+mod cpython;
 mod gravwell;
 mod million;
 mod process;
+mod programs;
+mod rabbitmq;
 
 use std::process::Command;
 
@@ -13,7 +17,7 @@ use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 4] = ["nc", "carbon-c-relay", "small-disk", "gravwell"];
+const PEERS: [&str; 6] = ["nc", "carbon-c-relay", "small-disk", "gravwell", "rabbitmq", "carbon"];
 
 /// Runs one of them, or all.
 pub(crate) fn run(flags: &Interop) -> Result<bool> {
@@ -28,6 +32,9 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
         match peer {
             "nc" => million::nc()?,
             "gravwell" => gravwell::run(flags)?,
+            "rabbitmq" => rabbitmq::run()?,
+            "carbon" => carbon::run()?,
+            "cpython" => cpython::run()?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,
         }
