@@ -12,6 +12,7 @@ mod client;
 mod entry;
 mod graphite;
 mod gzip;
+mod hydra;
 pub mod plant;
 mod script;
 mod server;
@@ -25,6 +26,7 @@ pub use client::client;
 pub use entry::entry;
 pub use graphite::{line, pickle, protobuf, proxy};
 pub use gzip::gzip;
+pub use hydra::{command, frames, http};
 pub use server::server;
 pub use stored::stored;
 
@@ -36,7 +38,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 13] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
@@ -49,6 +51,9 @@ pub const TARGETS: [Target; 10] = [
         proxy(input);
     }),
     ("gzip", |input| drop(gzip(input))),
+    ("command", |input| drop(command(input))),
+    ("frames", |input| drop(frames(input))),
+    ("http", |input| drop(http(input))),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

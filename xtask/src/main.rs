@@ -11,6 +11,7 @@ mod crash;
 mod flags;
 mod fuzz;
 mod interop;
+mod soak;
 mod tidy;
 mod util;
 
@@ -22,6 +23,9 @@ fn main() -> ExitCode {
     if let Some(outcome) = bench::side() {
         return exit(outcome.map(|()| true));
     }
+    if let Some(outcome) = soak::side() {
+        return exit(outcome.map(|()| true));
+    }
     exit(match flags::from_env_or_exit() {
         XtaskCmd::Bench(flags) => bench::run(&flags),
         XtaskCmd::Tidy(_) => tidy::run(),
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         XtaskCmd::Crash(flags) => crash::run(&flags),
         XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
+        XtaskCmd::Soak(flags) => soak::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
             Ok(true)

@@ -22,7 +22,7 @@ use tool::Tool;
 
 /// The targets, in the order in which they run, each with the files that it is to cover: a path,
 /// or a directory, below `crates/`.
-const TARGETS: [(&str, &[&str]); 10] = [
+const TARGETS: [(&str, &[&str]); 13] = [
     ("entry", ENTRY),
     ("block", &["ingest-entry/src/block.rs", "ingest-entry/src/stored/entries.rs"]),
     (
@@ -68,6 +68,20 @@ const TARGETS: [(&str, &[&str]); 10] = [
     ("protobuf", &["graphite-proto/src/protobuf/", "graphite-proto/src/frames.rs"]),
     ("proxy", &["graphite-proto/src/proxy/"]),
     ("gzip", &["graphite-proto/src/gzip.rs"]),
+    (
+        "command",
+        &[
+            "hydra-ws/src/command.rs",
+            "hydra-ws/src/json.rs",
+            "hydra-ws/src/metadata.rs",
+            "hydra-ws/src/session.rs",
+        ],
+    ),
+    ("frames", &["hydra-ws/src/server/session.rs", "hydra-ws/src/ws/"]),
+    (
+        "http",
+        &["hydra-ws/src/http/", "hydra-ws/src/server/access.rs", "hydra-ws/src/server/http.rs"],
+    ),
 ];
 
 const ENTRY: &[&str] = &[

@@ -5,6 +5,10 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use ingest_wal::OpenError;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::relay::LogRelay;
 
 mod args;
 pub mod check;
@@ -83,9 +87,9 @@ fn exit_for(error: &OpenError) -> Exit {
 /// Does what was asked for, and says how it ended.
 #[must_use]
 pub fn execute(command: Command) -> Exit {
-    start_logging();
+    let relay = start_logging();
     let result = match command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, &relay),
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Reload(args) => reload::run(&args),
         Command::Send(args) => send::run(&args),
@@ -117,15 +121,20 @@ fn find(args: &SearchArgs) -> anyhow::Result<Exit> {
     search::search(args, &mut io::stdout().lock(), &mut io::stderr()).map(|()| Exit::Fine)
 }
 
-/// Log lines go to standard error; `INGESTRY_LOG` says which (`info` by default).
-fn start_logging() {
+/// Log lines go to standard error; `INGESTRY_LOG` says which (`info` by default). What is returned
+/// hands them on too, once it is connected.
+fn start_logging() -> LogRelay {
+    let relay = LogRelay::default();
     let filter = tracing_subscriber::EnvFilter::try_from_env("INGESTRY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        .finish()
+        .with(relay.clone())
         .try_init();
     // Somebody who embeds the commands may have set one up already.
     drop(started);
+    relay
 }

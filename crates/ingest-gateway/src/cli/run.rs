@@ -13,14 +13,17 @@ use ingest_mux::StartError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, RunArgs, service};
-use crate::config::{self, Config, DestinationKind, GraphiteFormat, SourceKind, UnixSocket};
+use crate::config::{
+    self, Config, DestinationKind, GraphiteFormat, RelayedLog, SourceKind, UnixSocket,
+};
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
 use crate::inherited::Inherited;
+use crate::relay::LogRelay;
 use crate::reload_files::{Answer, Request};
 use crate::units::format_size_rounded;
 
 /// Runs the gateway until it is told to stop.
-pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &RunArgs, relay: &LogRelay) -> anyhow::Result<Exit> {
     let loaded = match config::for_run(args.config.as_deref(), &args.overrides()) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -36,13 +39,13 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         .thread_name("ingestry")
         .build()
         .context("cannot start the runtime")?;
-    let exit = runtime.block_on(supervise(args, loaded.config));
+    let exit = runtime.block_on(supervise(args, loaded.config, relay));
     // What is left are reads of files that nobody waits for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     exit
 }
 
-async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
+async fn supervise(args: &RunArgs, config: Config, relay: &LogRelay) -> anyhow::Result<Exit> {
     let mut signals = Signals::new().context("cannot handle signals")?;
     let inherited = Inherited::from_env().context("cannot take the sockets handed over")?;
     let mut gateway = match Gateway::builder(config.clone()).inherited(inherited).start().await {
@@ -52,6 +55,10 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
             return Ok(exit_of(&error));
         }
     };
+    if config.delivery.relay != RelayedLog::Off {
+        let lines = gateway.relay().context("the log takes no lines of its own")?;
+        relay.connect(lines, config.delivery.relay);
+    }
     print(&banner(&config, &gateway));
     if let Some(file) = &args.ports_file {
         write_ports(file, &gateway.addresses())

@@ -4,3 +4,4 @@
 pub(crate) mod amqp;
 pub(crate) mod graphite;
 pub(crate) mod gravwell;
+pub(crate) mod outflow;
