@@ -9,7 +9,9 @@ mod eof_is_acknowledgement;
 #[path = "../../../../testdata/support/folder.rs"]
 mod folder;
 mod graphite_destination;
+mod graphite_fifty;
 mod graphite_frames;
+mod graphite_transports;
 mod gravwell_destination;
 mod gravwell_source;
 mod hydra_source;
