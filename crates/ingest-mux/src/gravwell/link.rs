@@ -31,6 +31,8 @@ pub(super) struct Link<'a> {
 struct Sent {
     begin: Position,
     end: Position,
+    /// All of it was sent: something broke in the middle of any other.
+    is_whole: bool,
     lease: Lease,
 }
 
@@ -91,6 +93,7 @@ impl<'a> Link<'a> {
     /// Confirms the leases that are acknowledged.
     fn settle(&mut self) {
         while let Some(sent) = self.sent.front()
+            && sent.is_whole
             && self.connection.is_acknowledged(sent.end)
         {
             if let Some(sent) = self.sent.pop_front() {
@@ -120,7 +123,8 @@ impl<'a> Link<'a> {
         let begin = self.connection.position();
         let sent = self.stream_entries(&lease).await;
         // Some of it may be on its way whatever happened.
-        self.sent.push_back(Sent { begin, end: self.connection.position(), lease });
+        let (end, is_whole) = (self.connection.position(), sent.is_ok());
+        self.sent.push_back(Sent { begin, end, is_whole, lease });
         sent?;
         // Whoever has sent all there is waits for nothing but the acknowledgements.
         self.connection.request_acks().map_err(link_error)
