@@ -57,7 +57,7 @@
 //! | `sources.NAME.multiline` (`hydra`) | boolean | `false` |
 //! | `sources.NAME.max_message` (`hydra`) | size, 1 KiB to 64 MiB | 1 MiB |
 //! | `sources.NAME.ingest_timeout` (`hydra`) | time, or `off` | 3 s |
-//! | `sources.NAME.endpoint` (`loggregator`, as all down to `tags`) | `https://HOST` (`gateway`), `wss://HOST:PORT` | required |
+//! | `sources.NAME.endpoint` (`loggregator`, as all down to `when_full`) | `https://HOST` (`gateway`), `wss://HOST:PORT` | required |
 //! | `sources.NAME.read` | `gateway`, `firehose`, `stream`, `tail` | `gateway` |
 //! | `sources.NAME.token` | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `sources.NAME.apps` | GUIDs, 1 to 1000 | all; required for `stream` and `tail` |
@@ -65,6 +65,11 @@
 //! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
 //! | `sources.NAME.tag` | tag name | `loggregator` |
 //! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
+//! | `sources.NAME.app_tags`, `org_tags` | for GUIDs or names: tag names; before `tags` | none |
+//! | `sources.NAME.tag_per` | `app`, `app-name`, `space`, `org`: a tag `TAG-…` for each | none |
+//! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` | 1000 |
+//! | `sources.NAME.buffer` | 1 to 1000000 messages that wait for the log | 10000 |
+//! | `sources.NAME.when_full` | `block`, `drop-oldest` | `block` |
 //! | `destinations.NAME.type` | `store`, `gravwell`, `graphite` | required |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
@@ -129,7 +134,9 @@ pub use graphite::{
 pub use gravwell::{GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
-pub use loggregator::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
+pub use loggregator::{
+    LoggregatorKind, LoggregatorPer, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull,
+};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,
