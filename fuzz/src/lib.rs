@@ -11,6 +11,7 @@ mod block;
 mod client;
 mod entry;
 mod graphite;
+mod hydra;
 pub mod plant;
 mod script;
 mod server;
@@ -23,6 +24,7 @@ pub use block::block;
 pub use client::client;
 pub use entry::entry;
 pub use graphite::{line, pickle, protobuf, proxy};
+pub use hydra::{command, frames, http};
 pub use server::server;
 pub use stored::stored;
 
@@ -34,7 +36,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
@@ -46,6 +48,9 @@ pub const TARGETS: [Target; 9] = [
     ("proxy", |input| {
         proxy(input);
     }),
+    ("command", |input| drop(command(input))),
+    ("frames", |input| drop(frames(input))),
+    ("http", |input| drop(http(input))),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

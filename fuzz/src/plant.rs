@@ -10,6 +10,7 @@ use ingest_entry::{Entry, ValueKind};
 use ingest_wire::ClientEvent;
 
 use super::graphite::Seen;
+use super::hydra::{Frames, Said};
 use super::server::Heard;
 
 /// A value of kind 17, a duration, that is negative, in an entry whose tag is over 255.
@@ -111,5 +112,32 @@ pub fn proxy(seen: &Option<ProxyHeader>) {
         && black_box(destination.port()) < 100
     {
         panic!("planted: from a high port to a low one");
+    }
+}
+
+/// A key of more than 20 bytes with an empty value, and an empty id.
+pub fn command(seen: &[Said]) {
+    let long = |said: &Said| matches!(said, Said::Set(key, 0) if *key > 20);
+    if black_box(seen).iter().any(long)
+        && black_box(seen).iter().any(|said| matches!(said, Said::Payload(Some(0), _)))
+    {
+        panic!("planted: a long key without a value, and an empty id");
+    }
+}
+
+/// Three messages, one of them empty, before text that is not UTF-8.
+pub fn frames(seen: &Frames) {
+    if black_box(seen.messages.len()) >= 3
+        && black_box(seen.messages.contains(&0))
+        && black_box(seen.close) == Some(1007)
+    {
+        panic!("planted: an empty message among three, and no UTF-8");
+    }
+}
+
+/// Something that is not there, and behind it something that is.
+pub fn http(seen: &[u16]) {
+    if black_box(seen.first()) == Some(&404) && black_box(seen).contains(&200) {
+        panic!("planted: 404 and then 200");
     }
 }

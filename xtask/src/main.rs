@@ -13,6 +13,7 @@ mod flags;
 mod fuzz;
 mod interop;
 mod release;
+mod soak;
 mod tidy;
 mod util;
 
@@ -22,6 +23,9 @@ use flags::XtaskCmd;
 
 fn main() -> ExitCode {
     if let Some(outcome) = bench::side() {
+        return exit(outcome.map(|()| true));
+    }
+    if let Some(outcome) = soak::side() {
         return exit(outcome.map(|()| true));
     }
     exit(match flags::from_env_or_exit() {
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
         XtaskCmd::Release(flags) => release::run(&flags),
+        XtaskCmd::Soak(flags) => soak::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
             Ok(true)

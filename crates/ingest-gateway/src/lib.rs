@@ -11,6 +11,7 @@ mod gateway;
 mod inherited;
 mod log_options;
 pub mod map;
+mod relay;
 mod reload_files;
 mod secret;
 mod sidecars;
@@ -22,4 +23,5 @@ pub use gateway::{
     Builder, Gateway, GatewayError, ReloadError, ReloadOptions, Reloaded, STOP_DEADLINE, StopReport,
 };
 pub use inherited::Inherited;
+pub use relay::LogRelay;
 pub use secret::IngestSecretError;

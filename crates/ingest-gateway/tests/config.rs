@@ -109,7 +109,7 @@ fn write_what_is_reported_now() -> ! {
             format!("=== {name}\n{config}---\n{}", report(&read(config)))
         };
         let text: String = cases(text).map(case).collect();
-        std::fs::write(dir.join(name).with_extension("txt"), text).unwrap();
+        std::fs::write(dir.join(name).with_extension("txt"), text).expect("a file");
     }
     panic!("written: now read the difference");
 }

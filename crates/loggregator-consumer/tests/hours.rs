@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 #[path = "fake/mod.rs"]
+#[allow(dead_code, reason = "others use the rest")]
 mod fake;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,10 @@ use std::time::{Duration, SystemTime};
 
 use fake::{Fake, Fault};
 use loggregator_consumer::client::{
-    Filter, Gap, GapCause, Gateway, Item, Proxy, Query, TokenSource, TrafficController,
+    Consumer, End, Filter, Gap, GapCause, Gateway, Item, Messages, Proxy, Query, Reason,
+    TokenSource, TrafficController,
 };
+use loggregator_consumer::dropsonde;
 use loggregator_consumer::v2::Envelope;
 
 /// Gives the token that the server takes now.
@@ -154,18 +157,31 @@ async fn what_faults_cost_is_covered_by_gaps() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firehose_tells_what_it_missed() {
+async fn without_a_shard_faults_cost_no_more_than_the_gaps_say() {
     let fake = Fake::start();
-    let fresh = Arc::new(Fresh(Arc::clone(&fake), AtomicU64::new(0)));
-    let client = TrafficController::builder("ws://controller.test")
-        .connector(fake.connector())
-        .proxy(Proxy::None)
-        .token_source(fresh)
-        .build();
-    let mut stream = client.firehose("sub", Filter::All);
+    let faults = [
+        (600, Fault::Drop),
+        // While two connections are open both are cut.
+        (820, Fault::Drop),
+        (1800, Fault::Down(Duration::from_secs(90))),
+        (3000, Fault::Silence),
+        (4000, Fault::Garbage),
+    ];
+    let (got, refreshes) = read(&fake, None, 2, &faults).await;
+    assert!(got.check(&fake.sent()) > 0, "the faults cost nothing, and so prove nothing");
+    assert!(refreshes >= 2, "{refreshes}");
+    assert!(got.gaps.len() >= 4, "{:?}", got.gaps);
+}
+
+/// Reads a stream of the second generation while the server sends and fails.
+async fn controller(
+    fake: &Fake,
+    mut stream: Messages<dropsonde::Envelope>,
+    hours: u64,
+    faults: Vec<(u64, Fault)>,
+) -> Got {
     let mut got = Got::default();
-    let faults = vec![(300, Fault::Slow), (900, Fault::Drop), (1200, Fault::Silence)];
-    let driver = fake.drive(Duration::from_secs(3600), faults);
+    let driver = fake.drive(Duration::from_secs(hours * 3600), faults);
     let reading = async {
         while let Some(item) = stream.next().await {
             match item {
@@ -186,8 +202,105 @@ async fn a_firehose_tells_what_it_missed() {
             got.add(envelope.timestamp().unsigned_abs());
         }
     }
+    got
+}
+
+fn client(fake: &Arc<Fake>) -> (TrafficController, Arc<Fresh>) {
+    let fresh = Arc::new(Fresh(Arc::clone(fake), AtomicU64::new(0)));
+    let client = TrafficController::builder("ws://controller.test")
+        .connector(fake.connector())
+        .proxy(Proxy::None)
+        .token_source(Arc::clone(&fresh) as Arc<dyn TokenSource>)
+        .build();
+    (client, fresh)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firehose_tells_what_it_missed() {
+    let fake = Fake::start();
+    let (client, _) = client(&fake);
+    let faults = vec![(300, Fault::Slow), (900, Fault::Drop), (1200, Fault::Silence)];
+    let got = controller(&fake, client.firehose("sub", Filter::All), 1, faults).await;
     assert!(got.check(&fake.sent()) > 0);
     let slow = got.gaps.iter().filter(|gap| matches!(gap.cause, GapCause::SlowConsumer(_)));
     assert_eq!(slow.count(), 1, "{:?}", got.gaps);
     assert_eq!(got.gaps.len(), 3, "{:?}", got.gaps);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_applications_stream_outlives_tokens_and_servers() {
+    let fake = Fake::start();
+    let (client, fresh) = client(&fake);
+    let faults = vec![
+        (1000, Fault::Garbage),
+        (3700, Fault::Down(Duration::from_secs(300))),
+        (7300, Fault::Drop),
+        (9000, Fault::Silence),
+    ];
+    let got = controller(&fake, client.stream(fake::messages::APP), 3, faults).await;
+    assert!(got.check(&fake.sent()) > 0);
+    assert_eq!(got.gaps.len(), 4, "{:?}", got.gaps);
+    // One for the start, and one for each hour in which it had to connect again.
+    assert_eq!(fresh.1.load(Ordering::Relaxed), 3);
+    // Hours without a fault cost nothing, and no connection: pings are answered.
+    let quiet = Fake::start();
+    let got = controller(&quiet, self::client(&quiet).0.stream("app"), 3, Vec::new()).await;
+    assert_eq!((got.check(&quiet.sent()), got.gaps.len()), (0, 0));
+    assert_eq!(quiet.connections(), 1);
+}
+
+/// The first generation's streams end, and say why; whoever wants more asks again.
+#[tokio::test(start_paused = true)]
+async fn a_tail_has_every_message_up_to_the_end_that_it_tells() {
+    let fake = Fake::start();
+    let consumer =
+        Consumer::builder("ws://old.test").connector(fake.connector()).proxy(Proxy::None).build();
+    let faults = vec![
+        (900, Fault::Drop),
+        (2000, Fault::Slow),
+        (4000, Fault::Garbage),
+        (5000, Fault::Down(Duration::from_secs(60))),
+    ];
+    let mut got = Got::default();
+    let mut ends = Vec::new();
+    let reading = async {
+        // When the last message of the stream before came.
+        let mut since = None;
+        loop {
+            let Ok(mut stream) = consumer.tail("app", &fake.token()).await else {
+                tokio::time::sleep(Duration::from_secs(2)).await; // tidy: sleep paused time, between tries
+                continue;
+            };
+            if let Some((since, end)) = since.take() {
+                let until = fake.now();
+                got.gaps.push(Gap { since, until, after: None, cause: GapCause::Ended(end) });
+            }
+            let mut last = fake.now();
+            while let Some(item) = stream.next().await {
+                match item {
+                    Item::Message(line) => {
+                        got.add(line.timestamp().unsigned_abs());
+                        last = fake.now();
+                    }
+                    Item::Ended(Reason::End(end)) => {
+                        ends.push(end.clone());
+                        since = Some((last, end));
+                    }
+                    Item::Undecodable { .. } | Item::Connected => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = fake.drive(Duration::from_secs(2 * 3600), faults) => {}
+        () = reading => {}
+    }
+    assert!(got.check(&fake.sent()) > 0);
+    assert_eq!(ends.len(), 4, "{ends:?}");
+    assert_eq!(ends[0], End::Eof);
+    assert!(ends[1].may_be_slow_consumer(), "{ends:?}");
+    assert!(matches!(ends[2], End::Protocol(_)), "{ends:?}");
+    // A whole hour and more, with keep-alives and pings in it, is one connection.
+    assert_eq!(fake.connections(), 5);
 }

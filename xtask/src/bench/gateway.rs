@@ -16,6 +16,9 @@ use crate::crash::{Profile, build};
 /// How long it may take to start and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where Linux keeps files in memory.
+const MEMORY: &str = "/dev/shm";
+
 /// A gateway that runs; killed and reaped when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -27,8 +30,17 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts one with only this source, with these variables in its environment.
     pub(crate) fn start(source: &str, env: &[(&str, &str)]) -> Result<Self> {
+        Self::start_in(tempfile::tempdir()?, source, env)
+    }
+
+    /// Starts one whose data directory is in memory: its disk is not what is measured.
+    pub(crate) fn start_in_memory(source: &str) -> Result<Self> {
+        let dir = tempfile::tempdir_in(MEMORY).context("a file system in memory is needed")?;
+        Self::start_in(dir, source, &[])
+    }
+
+    fn start_in(dir: TempDir, source: &str, env: &[(&str, &str)]) -> Result<Self> {
         let program = build(Profile::Release, false)?;
-        let dir = tempfile::tempdir()?;
         let ports = dir.path().join("ports.json");
         let output = File::create(dir.path().join("output"))?;
         let mut command = Command::new(program);
@@ -60,6 +72,11 @@ impl Gateway {
     /// The peak of its resident memory.
     pub(crate) fn rss_mib(&self) -> Result<f64> {
         usage::peak_rss_mib(&self.child.id().to_string())
+    }
+
+    /// Its resident memory now.
+    pub(crate) fn rss_now_mib(&self) -> Result<f64> {
+        usage::rss_mib(self.child.id())
     }
 
     /// Stops it in order.

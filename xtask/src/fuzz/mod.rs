@@ -22,7 +22,7 @@ use tool::Tool;
 
 /// The targets, in the order in which they run, each with the files that it is to cover: a path,
 /// or a directory, below `crates/`.
-const TARGETS: [(&str, &[&str]); 9] = [
+const TARGETS: [(&str, &[&str]); 12] = [
     ("entry", ENTRY),
     ("block", &["ingest-entry/src/block.rs", "ingest-entry/src/stored/entries.rs"]),
     (
@@ -67,6 +67,20 @@ const TARGETS: [(&str, &[&str]); 9] = [
     ("pickle", &["graphite-proto/src/pickle/", "graphite-proto/src/typed.rs"]),
     ("protobuf", &["graphite-proto/src/protobuf/", "graphite-proto/src/frames.rs"]),
     ("proxy", &["graphite-proto/src/proxy/"]),
+    (
+        "command",
+        &[
+            "hydra-ws/src/command.rs",
+            "hydra-ws/src/json.rs",
+            "hydra-ws/src/metadata.rs",
+            "hydra-ws/src/session.rs",
+        ],
+    ),
+    ("frames", &["hydra-ws/src/server/session.rs", "hydra-ws/src/ws/"]),
+    (
+        "http",
+        &["hydra-ws/src/http/", "hydra-ws/src/server/access.rs", "hydra-ws/src/server/http.rs"],
+    ),
 ];
 
 const ENTRY: &[&str] = &[

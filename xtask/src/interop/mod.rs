@@ -2,6 +2,8 @@
 //! never a pass.
 
 mod gravwell;
+mod hydra;
+mod loggregator;
 mod million;
 mod process;
 
@@ -9,11 +11,14 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
+#[cfg_attr(not(feature = "bench"), allow(unused_imports, reason = "only benchmarks need it"))]
+pub(crate) use self::hydra::NodeEcho;
+pub(crate) use self::process::{Process, until};
 use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 4] = ["nc", "carbon-c-relay", "small-disk", "gravwell"];
+const PEERS: [&str; 6] = ["nc", "carbon-c-relay", "small-disk", "loggregator", "gravwell", "hydra"];
 
 /// Runs one of them, or all.
 pub(crate) fn run(flags: &Interop) -> Result<bool> {
@@ -27,7 +32,9 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
     for peer in peers {
         match peer {
             "nc" => million::nc()?,
+            "loggregator" => loggregator::run(flags)?,
             "gravwell" => gravwell::run(flags)?,
+            "hydra" => hydra::run()?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,
         }

@@ -202,6 +202,10 @@ fn outputs(f: &mut Families<'_>, outputs: &[OutputReport]) -> fmt::Result {
     };
     let up = links().map(|(labels, link)| (labels, u64::from(link.state == "up")));
     f.gauge("output_link_up", "1 while the link is up.", up)?;
+    let stuck = links().map(|(labels, link)| (labels, u64::from(link.state == "stuck")));
+    f.gauge("output_link_stuck", "1 while somebody has to mend something.", stuck)?;
+    let confirmed = links().map(|(labels, link)| (labels, link.confirmed));
+    f.counter("output_link_confirmed_entries", "Entries confirmed over it.", confirmed)?;
     let attempts = links().map(|(labels, link)| (labels, link.attempts));
     f.counter("output_link_attempts", "Attempts to make the link.", attempts)
 }

@@ -14,7 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::logs::Logs;
 use super::{Exit, RunArgs, service};
-use crate::config::{self, Config, DestinationKind, GraphiteFormat, Loaded, SourceKind};
+use crate::config::{
+    self, Config, DestinationKind, GraphiteFormat, Loaded, RelayedLog, SourceKind,
+};
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
 use crate::inherited::Inherited;
 use crate::reload_files::{Answer, Request};
@@ -64,6 +66,10 @@ async fn supervise(args: &RunArgs, config: Config, logs: &Logs) -> anyhow::Resul
             return Ok(exit_of(&error));
         }
     };
+    if config.delivery.relay != RelayedLog::Off {
+        let lines = gateway.relay().context("the log takes no lines of its own")?;
+        logs.relay().connect(lines, config.delivery.relay);
+    }
     print(&banner(&config, &gateway));
     if rustix::process::geteuid().is_root() {
         tracing::warn!("Running as root.");

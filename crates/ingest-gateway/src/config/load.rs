@@ -13,7 +13,7 @@ use super::model::{Config, SourceKind};
 use super::sources::Source;
 use super::texts::Text;
 use super::walk::{Node, Table};
-use super::{admin, destinations, log, logs, merge, routes, sources, syntax, texts};
+use super::{admin, delivery, destinations, log, logs, merge, routes, sources, syntax, texts};
 use crate::units::format_size;
 
 /// Keys that are easily written into the wrong table.
@@ -127,6 +127,7 @@ fn walk<'a>(document: &'a DeValue<'a>, findings: &'a Findings) -> Option<Config>
     let admin_listen;
     (config.admin, admin_listen) = admin::read(root.sub_table("admin"));
     config.hydra = admin::read_hydra(root.sub_table("hydra"));
+    config.delivery = delivery::read(root.sub_table("delivery"));
 
     let sources_node = root.key("sources");
     let sources: Option<Vec<Source<'_>>> = sources_node

@@ -75,6 +75,12 @@
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
 //! | `destinations.NAME.compression` (`gravwell`) | boolean | `false` |
 //! | `destinations.NAME.tenant` (`gravwell`) | text, at most 512 bytes | none |
+//! | `destinations.NAME.confirm` (`gravwell`) | `acknowledged`, `stored` | `acknowledged` |
+//! | `destinations.NAME.min_version` (`gravwell`) | 0 to 65535: of the protocol | 0 |
+//! | `destinations.NAME.from` (`gravwell`, as all down to `on_lag`) | `end`, `oldest`, a time: for a new one | `end` |
+//! | `destinations.NAME.rate_limit` | rate | none |
+//! | `destinations.NAME.max_lag` | size, at least 1 MiB | 80 % of `log.max_bytes` |
+//! | `destinations.NAME.on_lag` | `drop-oldest`, `block` | `drop-oldest` |
 //! | `destinations.NAME.tls` (`gravwell`) | `ca`, `cert` and `key`: PEM files; `verify`: boolean | the system's authorities, verified |
 //! | `destinations.NAME.targets` (`graphite`) | `HOST:PORT` or `HOST:PORT:INSTANCE` | required |
 //! | `destinations.NAME.format` (`graphite`) | `pickle`, `lines`, `protobuf` | `pickle` |
@@ -86,6 +92,11 @@
 //! | `destinations.NAME.confirm` (`graphite`) | `written`, `closed` | `written` |
 //! | `destinations.NAME.settle` (`graphite`) | time, 10 ms to 30 s | 1 s |
 //! | `destinations.NAME.tls` (`graphite`) | as for `gravwell`; the table alone means TLS | clear text |
+//! | `delivery.rate_limit` | rate: all destinations together | none |
+//! | `delivery.longest_wait` | time, at least 1 s: between attempts to connect | 30 s |
+//! | `delivery.label` | text, at most 256 bytes, told to indexers | none |
+//! | `delivery.state` | `full`, `minimal`: what indexers are told | `full` |
+//! | `delivery.relay` | `off`, `error`, `warn`, `info`: own log lines that become entries of the tag `gravwell` | `off` |
 //! | `routes[].tags` | tag names, also with a trailing `*` | required |
 //! | `routes[].to` | names of destinations | required |
 //!
@@ -97,6 +108,7 @@ mod addr;
 mod admin;
 mod choice;
 mod conflict;
+mod delivery;
 mod destinations;
 mod error;
 mod files;
@@ -112,6 +124,7 @@ mod loggregator;
 mod logs;
 mod merge;
 mod model;
+mod outflow;
 mod overrides;
 mod routes;
 mod secret;
@@ -126,6 +139,7 @@ mod walk;
 pub use addr::{ListenAddr, ListenAddrError};
 pub use choice::Choice;
 pub use conflict::Protocol;
+pub use delivery::{DeliveryConfig, RelayedLog, StateMessages};
 pub use error::{ConfigError, Place, Rejected, Warning};
 pub(crate) use files::fingerprint;
 pub use graphite::{
@@ -133,7 +147,7 @@ pub use graphite::{
     GraphiteSource, GraphiteUdpSource, GraphiteWire, HashDialect, Infinity, Profile, Tagged,
     Values,
 };
-pub use gravwell::{GravwellDestination, GravwellSource, Policy};
+pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
 pub use loggregator::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
@@ -142,6 +156,7 @@ pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,
 };
+pub use outflow::{OnLag, Outflow, StartAt};
 pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };

@@ -8,6 +8,7 @@ use ingest_entry::{TagName, TagPattern};
 use super::addr::ListenAddr;
 use super::choice::choice;
 use super::conflict::Protocol;
+use super::delivery::DeliveryConfig;
 use super::graphite::{GraphiteDestination, GraphiteFormat, GraphiteSource, GraphiteUdpSource};
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
@@ -33,6 +34,8 @@ pub struct Config {
     pub hydra: HydraConfig,
     /// What takes data in, in the order of the file.
     pub sources: Vec<SourceConfig>,
+    /// What holds for all destinations together.
+    pub delivery: DeliveryConfig,
     /// Where data goes, in the order of the file.
     pub destinations: Vec<DestinationConfig>,
     /// Which tags go where. None: everything goes to every destination.
@@ -57,6 +60,7 @@ impl Default for Config {
                 source("gravwell", SourceKind::Gravwell(GravwellSource::default())),
                 source("hydra", SourceKind::Hydra(Box::default())),
             ],
+            delivery: DeliveryConfig::default(),
             destinations: vec![DestinationConfig {
                 name: "store".to_owned(),
                 kind: DestinationKind::Store,

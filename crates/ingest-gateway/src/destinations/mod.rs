@@ -2,3 +2,4 @@
 
 pub(crate) mod graphite;
 pub(crate) mod gravwell;
+pub(crate) mod outflow;

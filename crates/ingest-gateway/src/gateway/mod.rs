@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingest_mux::{CloseReport, SharedDestination, Status};
+use ingest_mux::{CloseReport, DefineError, Relay, SharedDestination, Status};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -180,6 +180,14 @@ impl Gateway {
     #[must_use]
     pub fn status(&self) -> Status {
         self.inner.muxer.status()
+    }
+
+    /// Takes the lines of the program's own log, for the tag `gravwell`.
+    ///
+    /// # Errors
+    /// [`DefineError`].
+    pub fn relay(&self) -> Result<Relay, DefineError> {
+        self.inner.muxer.relay()
     }
 
     /// The sources' counters, also of sources that were there before a reload.

@@ -94,6 +94,11 @@ impl View for Inner {
         self.running(kind).unwrap_or("injected")
     }
 
+    fn output_targets(&self, name: &str) -> Vec<String> {
+        let targets = |running: &Running| Some(running.output(name)?.targets.clone());
+        self.running(targets).unwrap_or_default()
+    }
+
     fn output_fates(&self, name: &str) -> Vec<(&'static str, u64)> {
         let counts = |running: &Running| Some(running.output(name)?.fates.as_ref()?.counts());
         self.running(counts).unwrap_or_default()

@@ -88,12 +88,16 @@ impl Prepared {
         let bound = socket.local_addr();
         let counters = match before {
             Some(unit) => Arc::clone(&unit.cx.counters),
-            None => Arc::new(SourceCounters::new(
-                &config.name,
-                config.kind.type_name(),
-                String::new(),
-                reasons(&config.kind),
-            )),
+            None => {
+                let counters = SourceCounters::new(
+                    &config.name,
+                    config.kind.type_name(),
+                    String::new(),
+                    reasons(&config.kind),
+                );
+                counters.children.tell(with.muxer.announcement());
+                Arc::new(counters)
+            }
         };
         let source = match before {
             Some(unit) => unit.cx.source.clone(),

@@ -18,6 +18,7 @@ mod logs;
 mod main_job;
 mod no_false_end;
 mod reload;
+mod secrets;
 mod send;
 mod service_manager;
 mod stop_and_restart;

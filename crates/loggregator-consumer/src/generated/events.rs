@@ -566,9 +566,9 @@ impl<B: Slice> Message<B> for LogMessage<B> {
             10 => self.message = Some(reader.bytes()?),
             16 => self.message_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             24 => self.timestamp = Some(reader.varint()? as i64),
-            34 => reader.text(self.app_id.get_or_insert_default())?,
-            42 => reader.text(self.source_type.get_or_insert_default())?,
-            50 => reader.text(self.source_instance.get_or_insert_default())?,
+            34 => reader.optional_text(&mut self.app_id)?,
+            42 => reader.optional_text(&mut self.source_type)?,
+            50 => reader.optional_text(&mut self.source_instance)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -773,14 +773,14 @@ impl<B: Slice> Message<B> for HttpStartStop<B> {
             26 => reader.message(self.request_id.get_or_insert_default())?,
             32 => self.peer_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             40 => self.method = Some(Enumeration::from_number(reader.varint()? as i32)),
-            50 => reader.text(self.uri.get_or_insert_default())?,
-            58 => reader.text(self.remote_address.get_or_insert_default())?,
-            66 => reader.text(self.user_agent.get_or_insert_default())?,
+            50 => reader.optional_text(&mut self.uri)?,
+            58 => reader.optional_text(&mut self.remote_address)?,
+            66 => reader.optional_text(&mut self.user_agent)?,
             72 => self.status_code = Some(reader.varint()? as i32),
             80 => self.content_length = Some(reader.varint()? as i64),
             98 => reader.message(self.application_id.get_or_insert_default())?,
             104 => self.instance_index = Some(reader.varint()? as i32),
-            114 => reader.text(self.instance_id.get_or_insert_default())?,
+            114 => reader.optional_text(&mut self.instance_id)?,
             122 => {
                 let value = {
                     let mut text = Text::default();
@@ -985,9 +985,9 @@ impl<B: Slice> Message<B> for ValueMetric<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => reader.text(self.name.get_or_insert_default())?,
+            10 => reader.optional_text(&mut self.name)?,
             17 => self.value = Some(reader.double()?),
-            26 => reader.text(self.unit.get_or_insert_default())?,
+            26 => reader.optional_text(&mut self.unit)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1080,7 +1080,7 @@ impl<B: Slice> Message<B> for CounterEvent<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => reader.text(self.name.get_or_insert_default())?,
+            10 => reader.optional_text(&mut self.name)?,
             16 => self.delta = Some(reader.varint()?),
             24 => self.total = Some(reader.varint()?),
             _ => reader.unknown(tag, &mut self.unknown)?,
@@ -1172,9 +1172,9 @@ impl<B: Slice> Message<B> for Error<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => reader.text(self.source.get_or_insert_default())?,
+            10 => reader.optional_text(&mut self.source)?,
             16 => self.code = Some(reader.varint()? as i32),
-            26 => reader.text(self.message.get_or_insert_default())?,
+            26 => reader.optional_text(&mut self.message)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -1307,7 +1307,7 @@ impl<B: Slice> Message<B> for ContainerMetric<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => reader.text(self.application_id.get_or_insert_default())?,
+            10 => reader.optional_text(&mut self.application_id)?,
             16 => self.instance_index = Some(reader.varint()? as i32),
             25 => self.cpu_percentage = Some(reader.double()?),
             32 => self.memory_bytes = Some(reader.varint()?),
@@ -1496,7 +1496,7 @@ impl<B: Slice> Message<B> for Envelope<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => reader.text(self.origin.get_or_insert_default())?,
+            10 => reader.optional_text(&mut self.origin)?,
             16 => self.event_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             48 => self.timestamp = Some(reader.varint()? as i64),
             58 => reader.message(&mut **self.http_start_stop.get_or_insert_default())?,
@@ -1505,10 +1505,10 @@ impl<B: Slice> Message<B> for Envelope<B> {
             82 => reader.message(&mut **self.counter_event.get_or_insert_default())?,
             90 => reader.message(&mut **self.error.get_or_insert_default())?,
             98 => reader.message(&mut **self.container_metric.get_or_insert_default())?,
-            106 => reader.text(self.deployment.get_or_insert_default())?,
-            114 => reader.text(self.job.get_or_insert_default())?,
-            122 => reader.text(self.index.get_or_insert_default())?,
-            130 => reader.text(self.ip.get_or_insert_default())?,
+            106 => reader.optional_text(&mut self.deployment)?,
+            114 => reader.optional_text(&mut self.job)?,
+            122 => reader.optional_text(&mut self.index)?,
+            130 => reader.optional_text(&mut self.ip)?,
             138 => reader.text_entry(&mut self.tags)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }

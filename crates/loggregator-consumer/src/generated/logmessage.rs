@@ -148,8 +148,8 @@ impl<B: Slice> Message<B> for LogMessage<B> {
             10 => self.message = Some(reader.bytes()?),
             16 => self.message_type = Some(Enumeration::from_number(reader.varint()? as i32)),
             24 => self.timestamp = Some(wire::zigzag(reader.varint()?)),
-            34 => reader.text(self.app_id.get_or_insert_default())?,
-            50 => reader.text(self.source_id.get_or_insert_default())?,
+            34 => reader.optional_text(&mut self.app_id)?,
+            50 => reader.optional_text(&mut self.source_id)?,
             58 => {
                 let value = {
                     let mut text = Text::default();
@@ -158,7 +158,7 @@ impl<B: Slice> Message<B> for LogMessage<B> {
                 };
                 self.drain_urls.push(value);
             }
-            66 => reader.text(self.source_name.get_or_insert_default())?,
+            66 => reader.optional_text(&mut self.source_name)?,
             _ => reader.unknown(tag, &mut self.unknown)?,
         }
         Ok(())
@@ -274,7 +274,7 @@ impl<B: Slice> Message<B> for LogEnvelope<B> {
     #[inline]
     fn field(&mut self, tag: u32, reader: &mut Reader<'_, B>) -> Result<(), DecodeError> {
         match tag {
-            10 => reader.text(self.routing_key.get_or_insert_default())?,
+            10 => reader.optional_text(&mut self.routing_key)?,
             18 => self.signature = Some(reader.bytes()?),
             26 => reader.message(&mut **self.log_message.get_or_insert_default())?,
             _ => reader.unknown(tag, &mut self.unknown)?,

@@ -485,10 +485,10 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
         if self.peek() != Some(b'{') {
             return Err(self.error(JsonFault::Type("an object")));
         }
-        if map.capacity() == 0 {
-            map.reserve(ENTRIES);
-        }
         self.separated(b'}', "a comma or the end of an object", |reader| {
+            if map.capacity() == 0 {
+                map.reserve(ENTRIES);
+            }
             map.push(Default::default());
             let Some((key, value)) = map.last_mut() else { return Ok(()) };
             reader.text(key)?;

@@ -2,14 +2,15 @@
 //! they do: tokens (401 for streams, 404 for the gateway), pings every 15 s and 1008 after 30 s
 //! without a pong, heartbeats, a closing event after 14 minutes, shards, and faults on demand.
 
+pub(crate) mod messages;
+
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use loggregator_consumer::client::{Connecting, Connector};
-use loggregator_consumer::dropsonde::{self, EventType};
-use loggregator_consumer::v2::{self, EnvelopeMessage};
-use loggregator_consumer::wire::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -19,6 +20,12 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const STREAM_TIME: Duration = Duration::from_secs(14 * 60);
 const PONG_TIME: Duration = Duration::from_secs(30);
 const TOKEN_TIME: u64 = 3600;
+/// Envelopes of an event of the gateway.
+const BATCH: usize = 100;
+
+/// What carries a connection.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Carrier for T {}
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +43,7 @@ pub(crate) enum Fault {
 }
 
 #[derive(Debug, Clone)]
-enum Send {
+enum Told {
     Envelope(u64),
     Fault(Fault),
 }
@@ -44,7 +51,7 @@ enum Send {
 #[derive(Default)]
 struct State {
     /// The open streams: their shard, and where their envelopes go.
-    streams: Vec<(String, mpsc::UnboundedSender<Send>)>,
+    streams: Vec<(String, mpsc::UnboundedSender<Told>)>,
     sent: Vec<(u64, SystemTime)>,
     connections: u64,
     down_until: Option<Instant>,
@@ -67,12 +74,36 @@ impl Fake {
         Arc::new(Wire(Arc::clone(self)))
     }
 
+    /// Serves a port of this machine.
+    pub(crate) async fn listen(self: &Arc<Self>) -> std::io::Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = Arc::clone(&server);
+                tokio::spawn(async move { server.serve(stream).await });
+            }
+        });
+        Ok(address)
+    }
+
+    /// Whether a stream is open.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.state.lock().unwrap().streams.is_empty()
+    }
+
     pub(crate) fn connections(&self) -> u64 {
         self.state.lock().unwrap().connections
     }
 
     pub(crate) fn sent(&self) -> Vec<(u64, SystemTime)> {
         self.state.lock().unwrap().sent.clone()
+    }
+
+    /// The wall clock, moved on with the time of the test.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.wall + self.start.elapsed()
     }
 
     /// The token that is good for this hour.
@@ -104,7 +135,7 @@ impl Fake {
     fn fault(&self, fault: Fault) {
         let mut state = self.state.lock().unwrap();
         for (_, stream) in state.streams.drain(..) {
-            let _ = stream.send(Send::Fault(fault));
+            let _ = stream.send(Told::Fault(fault));
         }
         if let Fault::Down(time) = fault {
             state.down_until = Some(Instant::now() + time);
@@ -112,10 +143,10 @@ impl Fake {
     }
 
     /// One envelope: to one stream of each shard, and to each stream without.
-    fn send(&self, number: u64) {
+    pub(crate) fn send(&self, number: u64) {
         let mut state = self.state.lock().unwrap();
         state.streams.retain(|(_, stream)| !stream.is_closed());
-        state.sent.push((number, self.wall + self.start.elapsed()));
+        state.sent.push((number, self.now()));
         state.turn += 1;
         let mut shards: Vec<_> = state.streams.iter().map(|(shard, _)| shard.clone()).collect();
         shards.sort();
@@ -125,12 +156,12 @@ impl Fake {
             let chosen =
                 if shard.is_empty() { members } else { vec![members[state.turn % members.len()]] };
             for (_, stream) in chosen {
-                let _ = stream.send(Send::Envelope(number));
+                let _ = stream.send(Told::Envelope(number));
             }
         }
     }
 
-    fn join(&self, shard: &str) -> mpsc::UnboundedReceiver<Send> {
+    fn join(&self, shard: &str) -> mpsc::UnboundedReceiver<Told> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut state = self.state.lock().unwrap();
         state.connections += 1;
@@ -138,7 +169,7 @@ impl Fake {
         receiver
     }
 
-    async fn serve(self: Arc<Self>, mut stream: DuplexStream) -> Option<()> {
+    pub(crate) async fn serve(self: Arc<Self>, mut stream: impl Carrier) -> Option<()> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.ok()?);
@@ -162,7 +193,8 @@ impl Fake {
                 );
                 return stream.write_all(answer.as_bytes()).await.ok();
             }
-            let shard = target.split("shard_id=").nth(1).unwrap_or_default().to_owned();
+            let shard = target.split("shard_id=").nth(1).unwrap_or_default();
+            let shard = shard.split('&').next().unwrap_or_default().to_owned();
             return self.gateway(stream, &shard).await;
         }
         if !good {
@@ -181,21 +213,35 @@ impl Fake {
              Sec-WebSocket-Accept: {accept}\r\n\r\n"
         );
         stream.write_all(answer.as_bytes()).await.ok()?;
-        let shard = target.strip_prefix("/firehose/")?.split('?').next()?.to_owned();
-        self.controller(stream, &shard).await
+        if target.starts_with("/tail/?app=") {
+            return self.controller(stream, "", messages::line).await;
+        }
+        // The streams of applications are not shared.
+        let shard = match target.strip_prefix("/firehose/") {
+            Some(group) => group.split('?').next()?,
+            None => target.strip_prefix("/apps/").and(Some(""))?,
+        };
+        self.controller(stream, shard, messages::dropsonde).await
     }
 
     /// The gateway's side: chunks that end anywhere, heartbeats, the closing event.
-    async fn gateway(&self, mut stream: DuplexStream, shard: &str) -> Option<()> {
+    async fn gateway(&self, mut stream: impl Carrier, shard: &str) -> Option<()> {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
                     Transfer-Encoding: chunked\r\n\r\n";
         stream.write_all(head.as_bytes()).await.ok()?;
         let mut envelopes = self.join(shard);
         let over = Instant::now() + STREAM_TIME;
         let mut heartbeat = Instant::now() + HEARTBEAT;
+        let mut waiting = None;
         loop {
             let next = tokio::select! {
-                next = envelopes.recv() => next,
+                biased;
+                next = async {
+                    match waiting.take() {
+                        Some(next) => Some(next),
+                        None => envelopes.recv().await,
+                    }
+                } => next,
                 () = sleep_until(heartbeat.min(over)) => {
                     if Instant::now() >= over {
                         break;
@@ -209,14 +255,24 @@ impl Fake {
             };
             heartbeat = Instant::now() + HEARTBEAT;
             match next? {
-                Send::Envelope(number) => chunks(&mut stream, &batch(number)).await?,
-                Send::Fault(Fault::Silence) => {
+                Told::Envelope(number) => {
+                    let mut numbers = vec![number];
+                    while numbers.len() < BATCH && waiting.is_none() {
+                        match envelopes.try_recv() {
+                            Ok(Told::Envelope(number)) => numbers.push(number),
+                            Ok(fault) => waiting = Some(fault),
+                            Err(_) => break,
+                        }
+                    }
+                    chunks(&mut stream, &batch(&numbers)).await?;
+                }
+                Told::Fault(Fault::Silence) => {
                     std::future::pending::<()>().await;
                 }
-                Send::Fault(Fault::Garbage) => {
+                Told::Fault(Fault::Garbage) => {
                     return stream.write_all(b"\r\nno chunk at all\r\n").await.ok();
                 }
-                Send::Fault(_) => {
+                Told::Fault(_) => {
                     let event = b"data: {\"batch\":[{\"timest";
                     return chunks(&mut stream, event).await;
                 }
@@ -224,8 +280,8 @@ impl Fake {
         }
         // No more envelopes for this stream; those that are in it are still sent.
         envelopes.close();
-        while let Some(Send::Envelope(number)) = envelopes.recv().await {
-            chunks(&mut stream, &batch(number)).await?;
+        while let Some(Told::Envelope(number)) = envelopes.recv().await {
+            chunks(&mut stream, &batch(&[number])).await?;
         }
         let event = b"event: closing\ndata: closing due to stream timeout\n\n";
         chunks(&mut stream, event).await?;
@@ -233,26 +289,35 @@ impl Fake {
     }
 
     /// The traffic controller's side: one envelope a frame, pings, 1008 without pongs.
-    async fn controller(&self, mut stream: DuplexStream, shard: &str) -> Option<()> {
+    async fn controller(
+        &self,
+        mut stream: impl Carrier,
+        shard: &str,
+        message: fn(u64) -> Vec<u8>,
+    ) -> Option<()> {
         let mut envelopes = self.join(shard);
         let mut ping = Instant::now();
         let mut pong = Instant::now() + PONG_TIME;
-        let mut buffer = [0; 256];
+        let (mut buffer, mut heard) = ([0; 256], Vec::new());
         loop {
             tokio::select! {
                 biased;
                 next = envelopes.recv() => match next? {
-                    Send::Envelope(number) => {
-                        stream.write_all(&frame(0x82, &envelope(number))).await.ok()?;
+                    Told::Envelope(number) => {
+                        stream.write_all(&frame(0x82, &message(number))).await.ok()?;
                     }
-                    Send::Fault(Fault::Slow) => {
+                    Told::Fault(Fault::Slow) => {
                         return stream.write_all(&frame(0x88, &[0x03, 0xe8])).await.ok();
                     }
-                    Send::Fault(Fault::Silence) => {
+                    Told::Fault(Fault::Silence) => {
                         std::future::pending::<()>().await;
                     }
-                    Send::Fault(_) => {
-                        let whole = frame(0x82, &envelope(0));
+                    Told::Fault(Fault::Garbage) => {
+                        let bad = [&frame(0x82, b"\xff\xff")[..], b"\xff\x01garbage"].concat();
+                        return stream.write_all(&bad).await.ok();
+                    }
+                    Told::Fault(_) => {
+                        let whole = frame(0x82, &message(0));
                         return stream.write_all(&whole[..whole.len() / 2]).await.ok();
                     }
                 },
@@ -261,11 +326,15 @@ impl Fake {
                     if read == 0 {
                         return None;
                     }
-                    // The client sends pongs and closes.
-                    if buffer[0] == 0x8a {
-                        pong = Instant::now() + PONG_TIME;
-                    } else if buffer[0] == 0x88 {
-                        return stream.write_all(&frame(0x88, &[0x03, 0xe8])).await.ok();
+                    heard.extend_from_slice(&buffer[..read]);
+                    // Masked frames of less than 126 bytes: texts, pongs and closes.
+                    while heard.len() >= 2 && heard.len() >= 6 + usize::from(heard[1] & 0x7f) {
+                        let frame: Vec<u8> = heard.drain(..6 + usize::from(heard[1] & 0x7f)).collect();
+                        if frame[0] == 0x8a {
+                            pong = Instant::now() + PONG_TIME;
+                        } else if frame[0] == 0x88 {
+                            return stream.write_all(&self::frame(0x88, &[0x03, 0xe8])).await.ok();
+                        }
                     }
                 }
                 () = sleep_until(ping) => {
@@ -299,39 +368,26 @@ impl Connector for Wire {
 }
 
 /// Writes in chunks of sizes that cut anywhere.
-async fn chunks(stream: &mut DuplexStream, bytes: &[u8]) -> Option<()> {
-    for piece in bytes.chunks(37) {
+async fn chunks(stream: &mut impl Carrier, bytes: &[u8]) -> Option<()> {
+    for piece in bytes.chunks(37.max(bytes.len() / 16)) {
         let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
         stream.write_all(&chunk).await.ok()?;
     }
     Some(())
 }
 
-fn batch(number: u64) -> Vec<u8> {
-    let envelope: v2::Envelope = v2::Envelope {
-        timestamp: number as i64,
-        source_id: "app".into(),
-        message: Some(EnvelopeMessage::Log(v2::Log {
-            payload: format!("line {number}").into(),
-            ..v2::Log::default()
-        })),
-        ..v2::Envelope::default()
-    };
-    let json = loggregator_consumer::json::to_json(&envelope, true);
-    format!("data: {{\"batch\":[{json}]}}\n\n").into_bytes()
-}
-
-fn envelope(number: u64) -> Vec<u8> {
-    let envelope: dropsonde::Envelope = dropsonde::Envelope {
-        origin: Some("fake".into()),
-        event_type: Some(EventType::COUNTER_EVENT),
-        timestamp: Some(number as i64),
-        ..dropsonde::Envelope::default()
-    };
-    envelope.encode()
+fn batch(numbers: &[u64]) -> Vec<u8> {
+    let batch: Vec<_> = numbers
+        .iter()
+        .map(|number| loggregator_consumer::json::to_json(&messages::v2(*number), true))
+        .collect();
+    format!("data: {{\"batch\":[{}]}}\n\n", batch.join(",")).into_bytes()
 }
 
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    assert!(payload.len() < 126);
-    [&[first, payload.len() as u8], payload].concat()
+    let length = match payload.len() {
+        short @ 0..126 => vec![short as u8],
+        long => [&[126], &(long as u16).to_be_bytes()[..]].concat(),
+    };
+    [&[first], &length[..], payload].concat()
 }

@@ -12,6 +12,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::RunArgs;
 use crate::config::{LogFormat, LogsConfig};
+use crate::relay::LogRelay;
 
 mod limit;
 mod shape;
@@ -29,6 +30,7 @@ pub(super) struct Logs {
     filter: Option<reload::Handle<EnvFilter, Registry>>,
     json: Arc<AtomicBool>,
     limit: Limit,
+    relay: LogRelay,
     /// The command line or the environment has decided that.
     level_is_set: bool,
     format_is_set: bool,
@@ -59,13 +61,15 @@ impl Logs {
             .event_format(Shape::new(Arc::clone(&json)))
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal());
+        let relay = LogRelay::default();
         let started = tracing_subscriber::registry().with(filter).with(limit.clone()).with(lines);
+        let started = started.with(relay.clone());
         let started = started.try_init().is_ok();
         if let Some((text, error)) = wrong {
             tracing::warn!(variable = LEVEL, value = %text, %error, "Not a level: taken as info.");
         }
         let filter = started.then_some(handle);
-        Self { filter, json, limit, level_is_set, format_is_set: format.is_some() }
+        Self { filter, json, limit, relay, level_is_set, format_is_set: format.is_some() }
     }
 
     /// Goes on as a configuration says, in what neither command line nor environment decided.
@@ -84,6 +88,11 @@ impl Logs {
     /// What holds messages back, and says how many.
     pub(super) const fn limit(&self) -> &Limit {
         &self.limit
+    }
+
+    /// What hands messages on as entries, once it is connected.
+    pub(super) const fn relay(&self) -> &LogRelay {
+        &self.relay
     }
 
     /// Says on standard error what a person should read whatever the level is. Of JSON, each line
