@@ -11,6 +11,7 @@ mod block;
 mod client;
 mod entry;
 mod graphite;
+mod gzip;
 mod hydra;
 pub mod plant;
 mod script;
@@ -24,6 +25,7 @@ pub use block::block;
 pub use client::client;
 pub use entry::entry;
 pub use graphite::{line, pickle, protobuf, proxy};
+pub use gzip::gzip;
 pub use hydra::{command, frames, http};
 pub use server::server;
 pub use stored::stored;
@@ -36,7 +38,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
@@ -48,6 +50,7 @@ pub const TARGETS: [Target; 12] = [
     ("proxy", |input| {
         proxy(input);
     }),
+    ("gzip", |input| drop(gzip(input))),
     ("command", |input| drop(command(input))),
     ("frames", |input| drop(frames(input))),
     ("http", |input| drop(http(input))),

@@ -10,6 +10,7 @@ use ingest_entry::{Entry, ValueKind};
 use ingest_wire::ClientEvent;
 
 use super::graphite::Seen;
+use super::gzip::Undone;
 use super::hydra::{Frames, Said};
 use super::server::Heard;
 
@@ -112,6 +113,17 @@ pub fn proxy(seen: &Option<ProxyHeader>) {
         && black_box(destination.port()) < 100
     {
         panic!("planted: from a high port to a low one");
+    }
+}
+
+/// A stream that is refused after text from a control character to one beyond ASCII.
+pub fn gzip(seen: &Option<Undone>) {
+    if let Some(Undone { text, end }) = black_box(seen)
+        && black_box(end.is_err())
+        && black_box(text.first()).is_some_and(|first| *first < b' ')
+        && black_box(text.last()).is_some_and(|last| *last >= 0x80)
+    {
+        panic!("planted: from a control character to one beyond ASCII, and refused");
     }
 }
 

@@ -37,8 +37,8 @@ fn main() -> ExitCode {
         XtaskCmd::Dist(flags) => dist::run(&flags),
         XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
-        XtaskCmd::Release(flags) => release::run(&flags),
         XtaskCmd::Soak(flags) => soak::run(&flags),
+        XtaskCmd::Release(flags) => release::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
             Ok(true)

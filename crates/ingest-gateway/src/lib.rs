@@ -2,6 +2,8 @@
 //! ingestry program.
 
 pub mod admin;
+#[cfg(feature = "amqp")]
+mod broker;
 pub mod children;
 pub mod cli;
 pub mod config;
@@ -18,6 +20,7 @@ mod sidecars;
 mod sources;
 mod suggest;
 pub mod units;
+mod unix_socket;
 
 pub use gateway::{
     Builder, Gateway, GatewayError, ReloadError, ReloadOptions, Reloaded, STOP_DEADLINE, StopReport,

@@ -27,6 +27,8 @@ const UNITS: &str = include_str!("configs/units.txt");
 const NAMES: &str = include_str!("configs/names.txt");
 const PEERS: &str = include_str!("configs/peers.txt");
 const REST: &str = include_str!("configs/rest.txt");
+#[cfg(feature = "amqp")]
+const AMQP: &str = include_str!("configs/amqp.txt");
 const WARNINGS: &str = include_str!("configs/warnings.txt");
 const FULL: &str = include_str!("configs/full.toml");
 const DEFAULTS: &str = include_str!("configs/defaults.toml");
@@ -121,6 +123,19 @@ fn what_is_broken_is_reported() {
     }
     let count = check(&BROKEN);
     assert!(count >= 300, "{count}");
+}
+
+#[cfg(feature = "amqp")]
+#[test]
+fn what_is_broken_of_brokers_is_reported() {
+    assert!(check(AMQP) >= 2);
+}
+
+#[cfg(not(feature = "amqp"))]
+#[test]
+fn a_build_without_brokers_says_so() {
+    let found = report(&read("[sources.a]\ntype = \"amqp\"\n"));
+    assert!(found.contains("not in this build") && found.contains("\"amqp\""), "{found}");
 }
 
 #[test]
@@ -234,6 +249,8 @@ fn every_key_arrives() {
     assert_eq!((lines.protocol(), lines.listen().unwrap().port()), (Protocol::Tcp, 2013));
     let SourceKind::Graphite(tcp) = &lines.kind else { panic!("{lines:?}") };
     assert!(tcp.allow_public);
+    let allow: Vec<String> = lines.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(allow, ["10.0.0.0/8", "192.0.2.7"]);
     assert_eq!((tcp.read_ahead, tcp.max_connections), (1 << 20, 64));
     assert_eq!(tcp.idle_timeout, Some(Duration::from_secs(120)));
     assert_eq!((tcp.lines.tag.as_str(), tcp.lines.values), ("carbon", Values::All));

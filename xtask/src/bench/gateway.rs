@@ -1,6 +1,7 @@
 //! The real program, as users get it, with a data directory of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -40,13 +41,26 @@ impl Gateway {
     }
 
     fn start_in(dir: TempDir, source: &str, env: &[(&str, &str)]) -> Result<Self> {
+        let data = dir.path().join("data").into_os_string();
+        let listen = format!("{source}=127.0.0.1:0");
+        Self::run(dir, &["--data-dir".into(), data, "--listen".into(), listen.into()], env)
+    }
+
+    /// Starts one with this configuration, but for the directory of its log.
+    pub(crate) fn configured(config: &str) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("ingestry.toml");
+        let data = dir.path().join("data");
+        std::fs::write(&file, format!("[log]\ndir = {data:?}\n{config}"))?;
+        Self::run(dir, &["--config".into(), file.into_os_string()], &[])
+    }
+
+    fn run(dir: TempDir, args: &[OsString], env: &[(&str, &str)]) -> Result<Self> {
         let program = build(Profile::Release, false)?;
         let ports = dir.path().join("ports.json");
         let output = File::create(dir.path().join("output"))?;
         let mut command = Command::new(program);
-        command.arg("run").arg("--data-dir").arg(dir.path().join("data"));
-        command.args(["--listen", &format!("{source}=127.0.0.1:0")]);
-        command.arg("--ports-file").arg(&ports).envs(env.iter().copied());
+        command.arg("run").args(args).arg("--ports-file").arg(&ports).envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("cannot start the gateway")?;
         let mut gateway = Self { child, dir, addresses: BTreeMap::new() };

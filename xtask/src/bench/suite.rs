@@ -95,6 +95,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
+        graphite::SENDER => graphite::send(serde_json::from_str(args)?),
+        graphite::SINK => graphite::sink(serde_json::from_str(args)?),
         hydra::CLIENT => hydra::client(serde_json::from_str(args)?),
         hydra::ECHO => hydra::echo(),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),

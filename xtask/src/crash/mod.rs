@@ -33,7 +33,7 @@ use self::trial::{Failure, Trial};
 use crate::flags;
 
 pub(crate) use self::plan::Rng;
-pub(crate) use self::program::{Profile, Source, build, executable};
+pub(crate) use self::program::{Profile, Source, build, build_with, executable};
 
 const ROUNDS: u32 = 20;
 /// The planted bugs that the log and the muxer have behind the feature `plants`, whether only a

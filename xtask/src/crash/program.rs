@@ -46,6 +46,11 @@ impl std::str::FromStr for Profile {
 
 /// Builds the program and says where it is.
 pub(crate) fn build(profile: Profile, plants: bool) -> Result<PathBuf> {
+    build_with(profile, if plants { &["plants"] } else { &[] })
+}
+
+/// The same with these features.
+pub(crate) fn build_with(profile: Profile, features: &[&str]) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(util::project_root()?);
     cargo.args(["build", "--locked", "--quiet", "--package", "ingest-gateway"]);
@@ -53,8 +58,8 @@ pub(crate) fn build(profile: Profile, plants: bool) -> Result<PathBuf> {
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    if plants {
-        cargo.args(["--features", "plants"]);
+    if !features.is_empty() {
+        cargo.args(["--features", &features.join(",")]);
     }
     let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the program does not build: {cargo:?}");

@@ -22,7 +22,7 @@ use tool::Tool;
 
 /// The targets, in the order in which they run, each with the files that it is to cover: a path,
 /// or a directory, below `crates/`.
-const TARGETS: [(&str, &[&str]); 12] = [
+const TARGETS: [(&str, &[&str]); 13] = [
     ("entry", ENTRY),
     ("block", &["ingest-entry/src/block.rs", "ingest-entry/src/stored/entries.rs"]),
     (
@@ -67,6 +67,7 @@ const TARGETS: [(&str, &[&str]); 12] = [
     ("pickle", &["graphite-proto/src/pickle/", "graphite-proto/src/typed.rs"]),
     ("protobuf", &["graphite-proto/src/protobuf/", "graphite-proto/src/frames.rs"]),
     ("proxy", &["graphite-proto/src/proxy/"]),
+    ("gzip", &["graphite-proto/src/gzip.rs"]),
     (
         "command",
         &[

@@ -54,6 +54,7 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
         hydra(&vectors.join("hydra"), &mut seeds)?;
     }
     proxy(&mut seeds);
+    gzip(&mut seeds);
     Ok(seeds)
 }
 
@@ -160,6 +161,20 @@ fn proxy(seeds: &mut Seeds) {
     for (family, length) in [(0x11, 12), (0x21, 36), (0x31, 216), (0, 0)] {
         let head = [&b"\r\n\r\n\0\r\nQUIT\n\x21"[..], &[family, 0, length as u8]].concat();
         add(seeds, "proxy", [head, vec![7; length]].concat());
+    }
+}
+
+/// Members of gzip: compressed with a name, stored, with every field, two in a row, a repetition.
+fn gzip(seeds: &mut Seeds) {
+    let compressed = b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x02\xffm\x00K\xd4KR0T047\x80\x02\xaed\xeb\x14\xdbT\x05#=S\x84\xa0!\x17\x00u\x89\xa3\x00&\x00\x00\x00";
+    let stored = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01&\x00\xd9\xffa.b 1 1700000000\x0ac;d=e 2.5 1700000001\x0au\x89\xa3\x00&\x00\x00\x00";
+    let full = b"\x1f\x8b\x08\x1e\x00\x00\x00\x00\x00\xff\x04\x00extrname\x00comment\x00\x00\x00\x01&\x00\xd9\xffa.b 1 1700000000\x0ac;d=e 2.5 1700000001\x0au\x89\xa3\x00&\x00\x00\x00";
+    let repeated = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc21\x0d\x00\x00\x00\x02\xa0\xac\xda?\x84!|\x19\xa4\x01\x00\x00\x00\x00\x00N\x03\xe5\x9e\x14>p\x17\x00\x00";
+    let two = [&compressed[..], stored].concat();
+    for stream in [&compressed[..], stored, full, repeated, &two] {
+        for choices in [0, 0x1234] {
+            add(seeds, "gzip", input([8, 0], choices, stream));
+        }
     }
 }
 

@@ -88,6 +88,22 @@ impl Gateway {
         Ok(Self { binary: binary.to_owned(), data, process, addresses })
     }
 
+    /// One with a configuration; the file's `[log]` table is this function's.
+    pub(crate) fn configured(binary: &Path, dir: &Path, config: &str) -> Result<Self> {
+        let (data, ports) = (dir.join("data"), dir.join("ports.json"));
+        let file = dir.join("ingestry.toml");
+        std::fs::write(&file, format!("[log]\ndir = {data:?}\n{config}"))?;
+        let _ = std::fs::remove_file(&ports);
+        let mut command = Command::new(binary);
+        command.arg("run").arg("--config").arg(&file).arg("--ports-file").arg(&ports);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
+        let process =
+            Process::start(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))?;
+        until("the gateway accepts", || Ok(ports.exists()))?;
+        let addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
+        Ok(Self { binary: binary.to_owned(), data, process, addresses })
+    }
+
     pub(crate) fn address(&self, name: &str) -> Result<SocketAddr> {
         self.addresses.get(name).copied().with_context(|| format!("no address of {name}"))
     }

@@ -113,7 +113,7 @@ impl Site {
             writeln!(
                 text,
                 "[destinations.{name}]\ntype = \"gravwell\"\ntargets = [\"tcp://{at}\"]\n\
-                 secret = \"env:{}\"\ncompression = {}",
+                 secret = \"env:{}\"\non_lag = \"block\"\ncompression = {}",
                 SECRET.0,
                 name == "b" && variant % 4 >= 2
             )?;

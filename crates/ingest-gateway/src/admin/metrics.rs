@@ -100,6 +100,12 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
         of(|s| s.waits),
     )?;
     f.counter(
+        "source_rate_waits",
+        "Times that reading waited because a connection sent more than it may.",
+        of(|s| s.rate_waits),
+    )?;
+    f.counter("source_kept_rejects", "Refused items that were kept.", of(|s| s.kept_rejects))?;
+    f.counter(
         "source_kernel_dropped_datagrams",
         "Datagrams that the kernel dropped before they could be read.",
         of(|s| s.kernel_drops),

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::logs::Logs;
 use super::{Exit, RunArgs, service};
 use crate::config::{
-    self, Config, DestinationKind, GraphiteFormat, Loaded, RelayedLog, SourceKind,
+    self, Config, DestinationKind, GraphiteFormat, Loaded, RelayedLog, SourceKind, UnixSocket,
 };
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
 use crate::inherited::Inherited;
@@ -213,11 +213,27 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
             let (endpoint, reads) = (&loggregator.endpoint, loggregator.reads);
             text.push_str(&format!("  {:<14} {endpoint:<22} Loggregator, {reads}\n", source.name));
         }
+        if let SourceKind::Amqp(amqp) = &source.kind {
+            let config::AmqpBroker { host, port, exchange, .. } = &amqp.broker;
+            let place = format!("{host}:{port}");
+            text.push_str(&format!("  {:<15} {place:<22} AMQP, {exchange}\n", source.name));
+        }
+        if let SourceKind::GraphiteUnix(unix) = &source.kind {
+            let (path, socket) = (unix.path.display(), unix.socket);
+            let flag = if unix.socket == UnixSocket::Datagram { "-uU" } else { "-NU" };
+            text.push_str(&format!(
+                "  {:<15} {path}  Graphite plaintext, unix {socket}\n  {:<15} try: \
+                 echo \"local.test.diceroll 4 `date +%s`\" | nc {flag} {path}\n",
+                source.name, ""
+            ));
+        }
         let Some(address) = addresses.get(&source.name) else { continue };
         let (host, port) = (address.ip(), address.port());
         let (what, line) = match &source.kind {
             // It listens nowhere.
-            SourceKind::Loggregator(_) => continue,
+            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => {
+                continue;
+            }
             SourceKind::Graphite(graphite) => match graphite.format {
                 GraphiteFormat::Lines => (
                     "Graphite plaintext, TCP",
@@ -275,6 +291,10 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 let targets: Vec<_> = gravwell.targets.iter().map(ToString::to_string).collect();
                 let targets = targets.join(" ");
                 text.push_str(&format!("  {name:<15} {targets}  Gravwell, {}\n", gravwell.policy));
+            }
+            DestinationKind::Amqp(amqp) => {
+                let config::AmqpBroker { host, port, exchange, .. } = &amqp.broker;
+                text.push_str(&format!("  {name:<15} {host}:{port}  AMQP, {exchange}\n"));
             }
             DestinationKind::Graphite(graphite) => {
                 let targets: Vec<_> = graphite.targets.iter().map(ToString::to_string).collect();

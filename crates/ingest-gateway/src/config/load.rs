@@ -204,7 +204,8 @@ fn check_read_ahead(config: &Config, source: &Source<'_>) {
         SourceKind::Graphite(graphite) => graphite.read_ahead,
         SourceKind::Gravwell(gravwell) => gravwell.read_ahead,
         SourceKind::Hydra(hydra) => hydra.read_ahead,
-        SourceKind::GraphiteUdp(_) | SourceKind::Loggregator(_) => return,
+        SourceKind::GraphiteUnix(graphite) => graphite.stream.read_ahead,
+        SourceKind::GraphiteUdp(_) | SourceKind::Loggregator(_) | SourceKind::Amqp(_) => return,
     };
     if let Some(node) = &source.read_ahead
         && read_ahead > config.log.memory

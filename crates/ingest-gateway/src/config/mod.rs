@@ -30,10 +30,11 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator` | required |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-unix`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator`, `amqp` | required |
 //! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
-//! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
+//! | `sources.NAME.allow` (all that listen on an address) | addresses and networks that may connect, or send | all |
+//! | `sources.NAME.tag` (Graphite, as all down to `rejects`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
 //! | `sources.NAME.profile` | `default`, `carbon`, `go-carbon`, `relay-ng`, `relay-ng-strict` | `default` |
 //! | `sources.NAME.tagged` | `normalise`, `raw` | `normalise` |
@@ -43,12 +44,19 @@
 //! | `sources.NAME.max_line` (`graphite`, `graphite-udp`) | size, 256 B to 16 MiB | 16 KiB |
 //! | `sources.NAME.max_frame` (`graphite-pickle`, `graphite-protobuf`) | size, 1 KiB to 64 MiB | 1 MiB |
 //! | `sources.NAME.max_past`, `max_future` | time, or `off` | `off` |
+//! | `sources.NAME.rejects` | tag name: keeps a sample of what is rejected, 100 a second | none |
+//! | `sources.NAME.path` (`graphite-unix`) | path of the socket | required |
+//! | `sources.NAME.socket` (`graphite-unix`) | `stream`, `datagram` | `stream` |
+//! | `sources.NAME.proxies` (Graphite over TCP) | addresses and networks whose PROXY header, v1 or v2, is required and believed | none |
+//! | `sources.NAME.compression` (Graphite over TCP or a unix stream) | `none`, `gzip` | `none` |
+//! | `sources.NAME.max_rate` (likewise) | 1 to 1000000000 points a second of one connection | any number |
+//! | `sources.NAME.over_rate` (with `max_rate`) | `block`, `drop` | `block` |
 //! | `sources.NAME.read_ahead` (all over TCP) | size, at least 64 KiB | 4 MiB |
 //! | `sources.NAME.max_connections` (all over TCP) | 1 to 1000000 | 10000; 1000 (`graphite-pickle`, `graphite-protobuf`) |
 //! | `sources.NAME.idle_timeout` (all over TCP) | time, or `off` | `off`, 10 min (`gravwell`), 60 s (`hydra`) |
 //! | `sources.NAME.receive_buffer` (`graphite-udp`) | size, 4 KiB to 1 GiB | 4 MiB |
 //! | `sources.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | `INGEST_SECRET`, `GRAVWELL_INGEST_SECRET`, or one that is made |
-//! | `sources.NAME.tls` (`gravwell`, `hydra`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
+//! | `sources.NAME.tls` (`gravwell`, `hydra`, Graphite over TCP) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
 //! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
 //! | `sources.NAME.max_tags` (`gravwell`, `hydra`) | 1 to 65000 for one connection, or for one run (`hydra`) | 4096 |
 //! | `sources.NAME.tag` (`hydra`) | tag name, where `hydra-tag` names none | `hydra` |
@@ -69,7 +77,24 @@
 //! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
 //! | `sources.NAME.tag` | tag name | `loggregator` |
 //! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
-//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite` | required |
+//! | `sources.NAME.AMQP_HOST`, `AMQP_PORT`, `AMQP_VHOST`, `AMQP_USER` (`amqp`, sources and destinations, as all down to `heartbeat`) | as in carbon.conf | `localhost`, 5672, `/`, `guest` |
+//! | `sources.NAME.AMQP_PASSWORD` | `env:NAME`, `file:PATH`, `literal:TEXT` | `guest` |
+//! | `sources.NAME.AMQP_EXCHANGE` | text | `graphite` |
+//! | `sources.NAME.exchange_type` | text | `topic` |
+//! | `sources.NAME.declare`, `durable` | boolean: of the exchange | `true` |
+//! | `sources.NAME.heartbeat` | time, or `off` | 30 s |
+//! | `sources.NAME.BIND_PATTERNS` (`amqp`) | routing keys with `*` and `#`, commas between them | `#` |
+//! | `sources.NAME.AMQP_METRIC_NAME_IN_BODY` (`amqp`) | boolean | `false` |
+//! | `sources.NAME.name` (`amqp`) | `key`, `body`, `auto`: where names stand | `key` |
+//! | `sources.NAME.queue` (`amqp`) | text: a durable queue | one of the connection alone |
+//! | `sources.NAME.prefetch` (`amqp`) | 1 to 65535 messages | 1000 |
+//! | `sources.NAME.ack` (`amqp`) | `durable`, `none` | `durable` |
+//! | `sources.NAME.ENABLE_AMQP`, `AMQP_VERBOSE` (`amqp`) | boolean | `true`, `false` |
+//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite`, `amqp` | required |
+//! | `destinations.NAME.name` (`amqp`) | `key`, `body`: where names go | `key` |
+//! | `destinations.NAME.routing_key` (`amqp`, name in the body) | text | `graphite` |
+//! | `destinations.NAME.lines` (`amqp`, name in the body) | 1 to 10000 of a message | 500 |
+//! | `destinations.NAME.persistent` (`amqp`) | boolean | `true` |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
@@ -106,6 +131,7 @@
 
 mod addr;
 mod admin;
+mod amqp;
 mod choice;
 mod conflict;
 mod delivery;
@@ -137,15 +163,16 @@ mod values;
 mod walk;
 
 pub use addr::{ListenAddr, ListenAddrError};
+pub use amqp::{AmqpAck, AmqpBroker, AmqpDestination, AmqpName, AmqpSource};
 pub use choice::Choice;
 pub use conflict::Protocol;
 pub use delivery::{DeliveryConfig, RelayedLog, StateMessages};
 pub use error::{ConfigError, Place, Rejected, Warning};
 pub(crate) use files::fingerprint;
 pub use graphite::{
-    BadTags, GraphiteConfirm, GraphiteDestination, GraphiteFormat, GraphiteLines, GraphitePolicy,
-    GraphiteSource, GraphiteUdpSource, GraphiteWire, HashDialect, Infinity, Profile, Tagged,
-    Values,
+    BadTags, GraphiteCompression, GraphiteConfirm, GraphiteDestination, GraphiteFormat,
+    GraphiteLines, GraphitePolicy, GraphiteSource, GraphiteUdpSource, GraphiteUnixSource,
+    GraphiteWire, HashDialect, Infinity, OverRate, Profile, Tagged, UnixSocket, Values,
 };
 pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};

@@ -1,5 +1,6 @@
 //! `[sources.NAME]`: names, types and addresses; the settings of each type are beside this file.
 
+use super::amqp;
 use super::graphite::{self, GraphiteFormat};
 use super::gravwell;
 use super::hydra;
@@ -8,17 +9,24 @@ use super::loggregator;
 use super::model::{SourceConfig, SourceKind};
 use super::values::quoted;
 use super::walk::{Node, Table};
+use crate::units::Network;
 
 const KINDS: &[&str] = &[
     "graphite",
     "graphite-udp",
+    "graphite-unix",
     "graphite-pickle",
     "graphite-protobuf",
     "gravwell",
     "hydra",
     "loggregator",
+    "amqp",
 ];
-const LATER: &[&str] = &["kafka", "amqp"];
+const LATER: &[&str] = &["kafka"];
+
+/// Most addresses and networks in a list.
+const MAX_NETWORKS: usize = 1024;
+const NETWORKS: &str = "an array of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]";
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -47,7 +55,8 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
         let mut source = Source {
             config: SourceConfig {
                 name: name.to_owned(),
-                kind: SourceKind::Graphite(super::GraphiteSource::default()),
+                allow: Vec::new(),
+                kind: SourceKind::Graphite(Box::default()),
             },
             node: table.node.clone(),
             listen: Listen::DEFAULT,
@@ -65,8 +74,10 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
                 graphite::read_tcp(GraphiteFormat::Protobuf, &mut table, &mut source);
             }
             Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
+            Some("graphite-unix") => graphite::read_unix(&mut table, &mut source),
             Some("gravwell") => gravwell::read_source(&mut table, &mut source),
             Some("hydra") => hydra::read_source(&mut table, &mut source),
+            Some("amqp") => amqp::read_source(&mut table, &mut source),
             Some("loggregator") => loggregator::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
             _ => {
@@ -74,11 +85,38 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
                 continue;
             }
         }
-        refuse_later_keys(&mut table);
+        if source.config.listen().is_some() {
+            let allow = table.key("allow").and_then(|node| networks(&node));
+            source.config.allow = allow.unwrap_or_default();
+        }
+        if !kind.is_some_and(|kind| kind.starts_with("graphite") || kind == "amqp") {
+            refuse_later_keys(&mut table);
+        }
         table.finish(super::load::HOMES);
         sources.push(source);
     }
     sources
+}
+
+/// Addresses and networks.
+pub(super) fn networks(node: &Node<'_>) -> Option<Vec<Network>> {
+    let texts = node.strings(NETWORKS)?;
+    if texts.len() > MAX_NETWORKS {
+        node.wrong(format!("{} of them", texts.len()), format!("at most {MAX_NETWORKS}"), None);
+        return None;
+    }
+    let mut networks = Vec::with_capacity(texts.len());
+    let mut complete = true;
+    for (text, node) in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                node.wrong(node.found(), NETWORKS, None);
+                complete = false;
+            }
+        }
+    }
+    complete.then_some(networks)
 }
 
 /// Keys that are described but not yet part of this program say so, instead of "unknown".

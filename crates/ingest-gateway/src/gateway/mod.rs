@@ -23,7 +23,8 @@ use crate::inherited::Inherited;
 use crate::sidecars;
 
 pub use error::GatewayError;
-use listener::{Socket, bind_error, bind_tcp};
+pub(crate) use listener::Socket;
+use listener::{bind_error, bind_tcp};
 pub use reload::{ReloadError, ReloadOptions, Reloaded};
 use shared::Inner;
 use units::{Prepared, Surroundings, Units};

@@ -101,6 +101,14 @@ fn made(destination: &DestinationConfig, routes: &[Route]) -> Result<Vec<Made>, 
                 .map(|ready| (known(&ready.name, Some(ready.fates)), ready.output))
                 .collect()
         }
+        #[cfg(feature = "amqp")]
+        DestinationKind::Amqp(amqp) => {
+            let ready = destinations::amqp::output(name, amqp, filter)?;
+            vec![(known(&ready.name, Some(ready.fates)), ready.output)]
+        }
+        // Refused when the configuration was read.
+        #[cfg(not(feature = "amqp"))]
+        DestinationKind::Amqp(_) => Vec::new(),
     })
 }
 

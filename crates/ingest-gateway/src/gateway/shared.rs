@@ -63,7 +63,7 @@ impl Inner {
         });
         for gone in gone {
             if !running.counters.iter().any(|counters| counters.name == gone.name) {
-                gone.listens(None);
+                gone.listens(String::new());
                 running.counters.push(gone);
             }
         }

@@ -1,13 +1,20 @@
 //! What takes data in: one file for each source.
 
-mod accept;
+pub(crate) mod accept;
+mod allowed;
+#[cfg(feature = "amqp")]
+pub(crate) mod amqp;
 pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
 pub(crate) mod hydra;
 mod kernel_drops;
 pub(crate) mod loggregator;
+mod rate;
 mod reject_log;
+mod reject_store;
+pub(crate) mod transport;
+mod unread;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,7 +24,9 @@ use tokio::sync::watch;
 
 use crate::counters::SourceCounters;
 
+pub(crate) use allowed::Allowed;
 pub(crate) use reject_log::RejectLog;
+pub(crate) use reject_store::RejectStore;
 
 /// What every source has.
 #[derive(Clone, Debug)]
@@ -25,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) source: Source,
     pub(crate) counters: Arc<SourceCounters>,
     pub(crate) rejects: Arc<RejectLog>,
+    /// Who may connect, or send datagrams.
+    pub(crate) allowed: Arc<Allowed>,
     pub(crate) level: Level,
     /// Most bytes of one read.
     pub(crate) read_bytes: usize,

@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "a test says what it saw")]
 
+mod allow;
 mod bad_input;
 mod check;
 mod eof_is_acknowledgement;
 #[path = "../../../../testdata/support/folder.rs"]
 mod folder;
 mod graphite_destination;
+mod graphite_fifty;
 mod graphite_frames;
+mod graphite_transports;
 mod gravwell_destination;
 mod gravwell_source;
 mod hydra_source;

@@ -72,7 +72,8 @@ impl Ledger {
             report.arrived += arrived.lines;
             report.copies += arrived.copies;
             if let Some(line) = &arrived.invented {
-                *broken = Some(format!("destination {number} has {line:?}, which nobody sent"));
+                let text = || format!("destination {number} has {line:?}, which nobody sent");
+                broken.get_or_insert_with(text);
             }
         }
         for (burst, sent) in self.bursts.iter().enumerate() {
@@ -80,18 +81,13 @@ impl Ledger {
                 let has = |arrived: &&Arrived| arrived.has(burst, line);
                 let have = destinations.iter().filter(has).count();
                 let name = self.sources.get(sent.source).map_or("", String::as_str);
-                if have < destinations.len() && sent.acknowledged {
-                    *broken = Some(format!(
-                        "{}: acknowledged by {name}, and at {have} of {} destinations",
-                        text(burst, line),
-                        destinations.len()
-                    ));
-                } else if have > 0 && have < destinations.len() {
-                    *broken = Some(format!(
-                        "{} of {name} is at {have} of {} destinations",
-                        text(burst, line),
-                        destinations.len()
-                    ));
+                if have < destinations.len() && (sent.acknowledged || have > 0) {
+                    broken.get_or_insert_with(|| {
+                        let is =
+                            if sent.acknowledged { "acknowledged" } else { "not acknowledged" };
+                        let (line, all) = (text(burst, line), destinations.len());
+                        format!("{line}, {is} by {name}, is at {have} of {all} destinations")
+                    });
                 }
             }
         }
@@ -132,9 +128,11 @@ pub(super) fn text(burst: Burst, line: u64) -> String {
     format!("soak.b{burst}.n{line} {line} {}", 1_700_000_000 + line)
 }
 
-/// The burst and the number of a line that is exactly as it was sent.
+/// The burst and the number of a line that is exactly as it was sent. With Hydra's protocol a
+/// payload behind an id begins with the blank between them.
 fn parse(line: &[u8]) -> Option<(Burst, u64)> {
     let whole = std::str::from_utf8(line).ok()?.trim_end();
+    let whole = whole.strip_prefix(' ').unwrap_or(whole);
     let rest = whole.strip_prefix("soak.b")?;
     let (burst, rest) = rest.split_once(".n")?;
     let (number, _) = rest.split_once(' ')?;
@@ -173,9 +171,9 @@ mod tests {
         assert_eq!((report.arrived, report.copies), (8, 2));
         let broken = |lines: &[(Burst, u64)]| ledger.judge(&[all(), stored(&ledger, lines)]).broken;
         let lost = broken(&[(0, 1), (1, 70)]).unwrap();
-        assert!(lost.starts_with("soak.b0.n2 2 1700000002: acknowledged by s"), "{lost}");
+        assert!(lost.starts_with("soak.b0.n2 2 1700000002, acknowledged by s"), "{lost}");
         let uneven = broken(&[(0, 1), (0, 2)]).unwrap();
-        assert!(uneven.starts_with("soak.b1.n70 70 1700000070 of s is at 1 of 2"), "{uneven}");
+        assert!(uneven.starts_with("soak.b1.n70 70 1700000070, not acknowledged by s"), "{uneven}");
     }
 
     #[test]

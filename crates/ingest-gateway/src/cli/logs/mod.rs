@@ -55,16 +55,14 @@ impl Logs {
         });
         let format = args.and_then(|args| args.log_format);
         let json = Arc::new(AtomicBool::new(format == Some(LogFormat::Json)));
-        let limit = Limit::default();
+        let (limit, relay) = (Limit::default(), LogRelay::default());
         let (filter, handle) = reload::Layer::new(filter);
         let lines = tracing_subscriber::fmt::layer()
             .event_format(Shape::new(Arc::clone(&json)))
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal());
-        let relay = LogRelay::default();
-        let started = tracing_subscriber::registry().with(filter).with(limit.clone()).with(lines);
-        let started = started.with(relay.clone());
-        let started = started.try_init().is_ok();
+        let started = tracing_subscriber::registry().with(filter).with(limit.clone());
+        let started = started.with(lines).with(relay.clone()).try_init().is_ok();
         if let Some((text, error)) = wrong {
             tracing::warn!(variable = LEVEL, value = %text, %error, "Not a level: taken as info.");
         }
@@ -90,7 +88,7 @@ impl Logs {
         &self.limit
     }
 
-    /// What hands messages on as entries, once it is connected.
+    /// Hands the messages on as entries, once it is connected.
     pub(super) const fn relay(&self) -> &LogRelay {
         &self.relay
     }
