@@ -122,8 +122,16 @@ impl<'a> Player<'a> {
             Aim::Rotation { count, latest } => {
                 let target = before + count as usize;
                 let until = start + latest;
-                while Instant::now() < until && segments(site.data)? < target {
+                let at_the_name = self.program.beacon.is_some() && count % 2 == 1;
+                let begun = if at_the_name { target - 1 } else { target };
+                while Instant::now() < until && segments(site.data)? < begun {
                     wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), seen);
+                }
+                // A cut that takes a name comes before that is on the disk: between two looks at a
+                // fast one it may come and go.
+                let named = || self.program.unsynced().is_none_or(|unsynced| unsynced.names > 0);
+                while at_the_name && Instant::now() < until && !named() {
+                    thread::yield_now();
                 }
             }
             Aim::Cursors { latest } => {
