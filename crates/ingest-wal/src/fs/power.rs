@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{
     DirEntry, File, FileSystem, LockState, OpenMode, Space, StdFileSystem, read_full_at,
@@ -35,6 +36,8 @@ use crate::plant::Plant;
 const SECTOR: u64 = 512;
 /// One in so many writes lets something through early.
 const EARLY: u64 = 6;
+/// How long names wait for the sync that makes them durable, where somebody looks.
+const NAMES_TAKE: Duration = Duration::from_millis(2);
 const LOCK: &str = "LOCK";
 /// The environment variable that asks for the layer: a number, the seed.
 const SEED: &str = "INGESTRY_POWER";
@@ -426,6 +429,10 @@ impl FileSystem for PowerCut {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         if self.plant == Some(Plant::NoDirSync) {
             return Ok(());
+        }
+        if self.beacon.is_some() && !lock(&self.state).changes.is_empty() {
+            // On a disk this takes a while, and that is when a cut is of interest.
+            std::thread::sleep(NAMES_TAKE);
         }
         let mut state = lock(&self.state);
         state.apply(dir, usize::MAX)?;
