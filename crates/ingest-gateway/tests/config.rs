@@ -128,7 +128,7 @@ fn what_is_broken_is_reported() {
 #[cfg(feature = "amqp")]
 #[test]
 fn what_is_broken_of_brokers_is_reported() {
-    assert!(check(AMQP) >= 2);
+    assert!(check(&[AMQP]) >= 2);
 }
 
 #[cfg(not(feature = "amqp"))]
