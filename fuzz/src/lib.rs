@@ -13,6 +13,7 @@ mod entry;
 mod graphite;
 mod gzip;
 mod hydra;
+mod loggregator;
 pub mod plant;
 mod script;
 mod server;
@@ -27,6 +28,7 @@ pub use entry::entry;
 pub use graphite::{line, pickle, protobuf, proxy};
 pub use gzip::gzip;
 pub use hydra::{command, frames, http};
+pub use loggregator::{envelope, json, multipart, sse};
 pub use server::server;
 pub use stored::stored;
 
@@ -38,7 +40,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 17] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
@@ -54,6 +56,10 @@ pub const TARGETS: [Target; 13] = [
     ("command", |input| drop(command(input))),
     ("frames", |input| drop(frames(input))),
     ("http", |input| drop(http(input))),
+    ("envelope", |input| drop(envelope(input))),
+    ("multipart", |input| drop(multipart(input))),
+    ("sse", |input| drop(sse(input))),
+    ("json", |input| drop(json(input))),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

@@ -8,10 +8,14 @@ use graphite_proto::RejectReason;
 use graphite_proto::proxy::ProxyHeader;
 use ingest_entry::{Entry, ValueKind};
 use ingest_wire::ClientEvent;
+use loggregator_consumer::json::Batch;
+use loggregator_consumer::sse::SseEvent;
+use loggregator_consumer::v2::EnvelopeMessage;
 
 use super::graphite::Seen;
 use super::gzip::Undone;
 use super::hydra::{Frames, Said};
+use super::loggregator::{Decoded, Found};
 use super::server::Heard;
 
 /// A value of kind 17, a duration, that is negative, in an entry whose tag is over 255.
@@ -151,5 +155,50 @@ pub fn frames(seen: &Frames) {
 pub fn http(seen: &[u16]) {
     if black_box(seen.first()) == Some(&404) && black_box(seen).contains(&200) {
         panic!("planted: 404 and then 200");
+    }
+}
+
+/// A line of the first generation from long ago, with two drains.
+pub fn envelope(seen: &Option<Decoded>) {
+    if let Some(Decoded::Legacy(line)) = black_box(seen)
+        && black_box(line.timestamp()) < -1
+        && black_box(line.drain_urls.len()) >= 2
+    {
+        panic!("planted: a line from long ago with two drains");
+    }
+}
+
+/// Three parts, of which the one in the middle is empty and the last goes beyond ASCII.
+pub fn multipart(seen: &Option<Found>) {
+    if let Some(Found { parts, complete: true }) = black_box(seen)
+        && let [Some(_), Some(empty), Some(last)] = black_box(parts.as_slice())
+        && black_box(empty.is_empty())
+        && black_box(last.first()).is_some_and(|first| *first >= 0x80)
+    {
+        panic!("planted: three parts, an empty one among them");
+    }
+}
+
+/// An event of another kind whose data has three lines, of which the last is empty.
+pub fn sse(seen: &[SseEvent]) {
+    for event in seen {
+        if black_box(event.name.len()) > 3
+            && black_box(event.data.iter().filter(|byte| **byte == b'\n').count()) == 2
+            && black_box(event.data.last()) == Some(&b'\n')
+        {
+            panic!("planted: three lines of data, the last of them empty");
+        }
+    }
+}
+
+/// A time span that ends before it begins, and a member that came again.
+pub fn json(seen: &Batch) {
+    for envelope in &seen.envelopes {
+        if let Some(EnvelopeMessage::Timer(timer)) = black_box(&envelope.message)
+            && black_box(timer.stop) < black_box(timer.start)
+            && black_box(seen.repeated) > 0
+        {
+            panic!("planted: a time span that ends before it begins, and a member again");
+        }
     }
 }

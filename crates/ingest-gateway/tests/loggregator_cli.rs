@@ -135,3 +135,47 @@ fn what_is_missing_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("CF_ACCESS_TOKEN"), "{output:?}");
 }
+
+#[test]
+fn a_refused_token_ends_it_and_one_that_ran_out_is_read_again() {
+    let refuse = || {
+        serve(|head| {
+            let status = if head.starts_with("GET /v2/") { "404 Not Found" } else { "401 No" };
+            format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno").into_bytes()
+        })
+    };
+    for (what, scheme) in [("stream", "ws"), ("firehose", "ws"), ("read", "http")] {
+        let endpoint = format!("{scheme}://{}", refuse());
+        let output = ingestry(&[what, "--endpoint", &endpoint], &[("APP_GUID", "guid")]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{what}: {text}");
+        assert!(text.contains("cf oauth-token"), "{what}: {text}");
+    }
+    // The file has another token by the time that the first is refused.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".cf")).unwrap();
+    let file = home.path().join(".cf/config.json");
+    std::fs::write(&file, r#"{"AccessToken": "bearer old"}"#).unwrap();
+    let address = serve(move |head| {
+        if !has(head, "Authorization: bearer new") {
+            std::fs::write(&file, r#"{"AccessToken": "bearer new"}"#).unwrap();
+            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
+        }
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {\"batch\":[{\
+          \"source_id\":\"s\",\"log\":{\"payload\":\"aGVsbG8K\",\"type\":\"OUT\"}}]}\n\n"
+            .to_vec()
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingestry"));
+    command.args([
+        "loggregator",
+        "read",
+        "--limit",
+        "1",
+        "--endpoint",
+        &format!("http://{address}"),
+    ]);
+    let output = command.env_clear().env("CF_HOME", home.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with(" [s/ OUT] hello\n"), "{text:?}");
+    assert!(output.status.success());
+}

@@ -108,3 +108,75 @@ fn mistakes_are_named() {
         assert!(text.contains(expected), "{keys}: {text}");
     }
 }
+
+/// A gateway that gives each connection one line, of another organization each time, and ends it.
+fn cutting() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for (number, stream) in (1..).zip(listener.incoming()) {
+            let mut stream = stream.unwrap();
+            let mut head = String::new();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).unwrap() > 0 {}
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {{\"batch\":[{{\
+                 \"timestamp\":\"{number}\",\"source_id\":\"55fdb274-d6c9-4b8c-9b1f-00000000000{number}\",\
+                 \"tags\":{{\"organization_name\":\"org {number}\"}},\
+                 \"log\":{{\"payload\":\"aGVsbG8=\",\"type\":\"OUT\"}}}}]}}\n\n"
+            );
+            // Whoever is gone by now has had enough.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn gaps_are_entries_and_tags_are_given_by_rule() {
+    let address = cutting();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("token"), "bearer x").unwrap();
+    let config = format!(
+        "[log]\ndir = {:?}\n[log.keep]\nbytes = \"16 MiB\"\n[admin]\nenabled = false\n\
+         [sources.cf]\ntype = \"loggregator\"\nendpoint = \"http://{address}\"\n\
+         token = \"file:{}\"\ntag = \"cf\"\ntag_per = \"org\"\nwhen_full = \"drop-oldest\"\n\
+         buffer = 100\napp_tags = {{ 55fdb274-d6c9-4b8c-9b1f-000000000002 = \"second\" }}\n",
+        path("data"),
+        path("token").display(),
+    );
+    std::fs::write(path("config.toml"), config).unwrap();
+    let program = env!("CARGO_BIN_EXE_ingestry");
+    let mut gateway = Command::new(program)
+        .args(["run", "--config"])
+        .arg(path("config.toml"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut search = Command::new(program)
+        .args(["search", "--follow", "--format", "json", "--data-dir"])
+        .arg(path("data"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(search.stdout.take().unwrap()).lines();
+    let entries: Vec<serde_json::Value> =
+        lines.take(5).map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+    search.kill().unwrap();
+    search.wait().unwrap();
+    gateway.kill().unwrap();
+    gateway.wait().unwrap();
+    let tags: Vec<_> = entries.iter().map(|entry| entry["tag"].as_str().unwrap()).collect();
+    assert_eq!(tags, ["cf-org_1", "cf", "second", "cf", "cf-org_3"], "{entries:?}");
+    for (gap, after) in [(&entries[1], 1), (&entries[3], 2)] {
+        let text = gap.to_string();
+        assert!(text.contains("Messages may be missing: "), "{text}");
+        for part in ["\"event_type\":\"gap\"", "\"cause\":\"ended\"", &format!("\"after\":{after}")]
+        {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+}

@@ -5,11 +5,13 @@
 //! cargo run -p loggregator-consumer --example loggregator_peer -- gateway http://127.0.0.1:PORT 'bearer 0' 1000
 //! ```
 //!
-//! `serve COUNT` prints a line of JSON with its address, sends so many messages to whoever reads
-//! (`/tail/`, `/apps/…/stream`, `/firehose/…`, `/v2/read`), and prints what they add up to in each
-//! generation. It ends with its standard input. The token is `bearer 0` for an hour, then
-//! `bearer 1`. `tail`, `stream`, `firehose` and `gateway` read so many messages from a server and
-//! print what they add up to.
+//! `serve COUNT` prints a line of JSON with its address and its token, and sends so many messages,
+//! numbered from 1, when somebody reads (`/tail/`, `/apps/…/stream`, `/firehose/…`, `/v2/read`);
+//! what was sent is kept for `/recent` and Log Cache. It ends with its standard input. The token is
+//! good for an hour; the next is `bearer 1`.
+//!
+//! `tail`, `recent`, `stream`, `firehose`, `gateway` and `cache` read so many messages from a server,
+//! compare each with the message of its number, field by field, and print how many there were.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a program")]
 #![allow(dead_code, reason = "the server of the tests does more")]
@@ -18,93 +20,109 @@
 mod fake;
 
 use std::io::Read as _;
-use std::time::Duration;
 
 use fake::Fake;
-use fake::messages::{self, Sum};
-use loggregator_consumer::Message;
+use fake::messages::{self, Numbered};
 use loggregator_consumer::client::{
-    Consumer, Filter, Gateway, Item, Messages, Proxy, Query, TrafficController,
+    Consumer, Filter, Gateway, Item, LogCache, Messages, Proxy, Query, Read, TrafficController,
 };
 
-/// The encoding of a message of some generation.
-type Encoding = fn(u64) -> Vec<u8>;
+type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match args.as_slice() {
         ["serve", count] => runtime.block_on(serve(count.parse()?)),
         [what, url, token, count] => runtime.block_on(read(what, url, token, count.parse()?)),
-        _ => Err("serve COUNT, or tail, stream, firehose or gateway with URL TOKEN COUNT".into()),
+        _ => {
+            Err("serve COUNT, or tail, recent, stream, firehose, gateway or cache with URL TOKEN \
+                  COUNT"
+                .into())
+        }
     }
 }
 
-fn say(name: &str, sum: Sum) -> serde_json::Value {
-    serde_json::json!({ "what": name, "count": sum.count, "sum": sum.sum.to_string() })
-}
-
-async fn serve(count: u64) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(count: u64) -> Outcome {
     let fake = Fake::start();
     let address = fake.listen().await?;
     println!("{}", serde_json::json!({ "listening": address.to_string(), "token": fake.token() }));
     let sending = async {
-        while !fake.is_read() {
-            tokio::time::sleep(Duration::from_millis(10)).await; // tidy: sleep until somebody reads
-        }
+        fake.opened(1).await;
         (1..=count).for_each(|number| fake.send(number));
     };
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    let (_, ended) = tokio::join!(sending, ended);
-    ended??;
-    let kinds: [(&str, Encoding); 3] = [
-        ("tail", messages::line),
-        ("stream", messages::dropsonde),
-        ("gateway", |number| messages::v2(number).encode()),
-    ];
-    for (name, message) in kinds {
-        let mut sum = Sum::default();
-        (1..=count).for_each(|number| sum.add(&message(number)));
-        println!("{}", say(name, sum));
+    tokio::select! {
+        ended = ended => {
+            ended??;
+        }
+        // What is sent stays, for those who ask what was.
+        () = async { sending.await; std::future::pending().await } => {}
     }
     Ok(())
 }
 
-async fn read(
-    what: &str,
-    url: &str,
-    token: &str,
-    count: u64,
-) -> Result<(), Box<dyn std::error::Error>> {
+async fn read(what: &str, url: &str, token: &str, count: u64) -> Outcome {
     let client = TrafficController::builder(url).proxy(Proxy::None).token(token).build();
-    let sum = match what {
-        "tail" => {
-            let consumer = Consumer::builder(url).proxy(Proxy::None).build();
-            take(consumer.tail(messages::APP, token).await?, count, Message::encode).await?
+    let consumer = Consumer::builder(url).proxy(Proxy::None).build();
+    match what {
+        "tail" => take(consumer.tail(messages::APP, token).await?, count).await?,
+        "recent" => {
+            let recent = consumer.recent(messages::APP, token).await?;
+            if recent.truncated || recent.undecodable > 0 {
+                return Err("the answer is not whole".into());
+            }
+            all(&recent.messages, count)?;
         }
-        "stream" => take(client.stream(messages::APP), count, Message::encode).await?,
-        "firehose" => take(client.firehose("peer", Filter::All), count, Message::encode).await?,
+        "stream" => take(client.stream(messages::APP), count).await?,
+        "firehose" => take(client.firehose("peer", Filter::All), count).await?,
         "gateway" => {
             let gateway = Gateway::builder(url).proxy(Proxy::None).token(token).build();
-            take(gateway.stream(Query::everything()), count, Message::encode).await?
+            take(gateway.stream(Query::everything()), count).await?;
+        }
+        "cache" => {
+            let cache = LogCache::builder(url).proxy(Proxy::None).token(token).build();
+            let wanted = Read { limit: Some(1000), ..Read::default() };
+            let batch = cache.read(messages::APP, &wanted).await?;
+            if let Some(fault) = batch.fault {
+                return Err(fault.into());
+            }
+            all(&batch.envelopes, count)?;
         }
         _ => return Err(format!("found {what}").into()),
-    };
-    println!("{}", say(what, sum));
+    }
+    println!("{}", serde_json::json!({ "what": what, "count": count }));
     Ok(())
 }
 
-/// What so many messages add up to. Everything else that a stream can say is an error here.
-async fn take<M>(
-    mut stream: Messages<M>,
-    count: u64,
-    encode: impl Fn(&M) -> Vec<u8>,
-) -> Result<Sum, Box<dyn std::error::Error>> {
-    let mut sum = Sum::default();
-    while sum.count < count {
+/// The message of a number, compared with it.
+fn compare(message: &impl Numbered, number: u64) -> Outcome {
+    let sent = Numbered::sent(number);
+    if *message == sent {
+        return Ok(());
+    }
+    Err(format!("in place of {sent:?} there is {message:?}").into())
+}
+
+/// The last so many messages, in order.
+fn all(messages: &[impl Numbered], count: u64) -> Outcome {
+    let first = messages.first().map_or(1, Numbered::number);
+    if messages.len() as u64 != count {
+        return Err(format!("there are {} messages in place of {count}", messages.len()).into());
+    }
+    (first..).zip(messages).try_for_each(|(number, message)| compare(message, number))
+}
+
+/// So many messages, in order. Everything else that a stream can say is an error here.
+async fn take<M: Numbered>(mut stream: Messages<M>, count: u64) -> Outcome {
+    let mut taken = 0;
+    while taken < count {
         match stream.next().await {
-            Some(Item::Message(message)) => sum.add(&encode(&message)),
+            Some(Item::Message(message)) => {
+                taken += 1;
+                compare(&message, taken)?;
+            }
             Some(Item::Connected) => {}
             other => {
                 let what = match other {
@@ -115,9 +133,9 @@ async fn take<M>(
                     Some(Item::Gap(gap)) => format!("{gap:?}"),
                     _ => "the stream is over".to_owned(),
                 };
-                return Err(format!("{what}, after {} of {count} messages", sum.count).into());
+                return Err(format!("{what}, after {taken} of {count} messages").into());
             }
         }
     }
-    Ok(sum)
+    Ok(())
 }

@@ -22,7 +22,7 @@ use tool::Tool;
 
 /// The targets, in the order in which they run, each with the files that it is to cover: a path,
 /// or a directory, below `crates/`.
-const TARGETS: [(&str, &[&str]); 13] = [
+const TARGETS: [(&str, &[&str]); 17] = [
     ("entry", ENTRY),
     ("block", &["ingest-entry/src/block.rs", "ingest-entry/src/stored/entries.rs"]),
     (
@@ -82,6 +82,17 @@ const TARGETS: [(&str, &[&str]); 13] = [
         "http",
         &["hydra-ws/src/http/", "hydra-ws/src/server/access.rs", "hydra-ws/src/server/http.rs"],
     ),
+    (
+        "envelope",
+        &[
+            "loggregator-consumer/src/convert/",
+            "loggregator-consumer/src/generated/",
+            "loggregator-consumer/src/wire/",
+        ],
+    ),
+    ("multipart", &["loggregator-consumer/src/multipart.rs"]),
+    ("sse", &["loggregator-consumer/src/sse.rs"]),
+    ("json", &["loggregator-consumer/src/json/"]),
 ];
 
 const ENTRY: &[&str] = &[

@@ -1,6 +1,9 @@
 //! The inputs that fuzzing begins with, made from the recorded vectors. A row's own fields say
 //! which target it is for; a file or column that is not there is no fault.
 
+#[path = "seeds/loggregator.rs"]
+mod loggregator;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +55,7 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
     if let Some(vectors) = folder.parent() {
         graphite(&vectors.join("graphite"), &mut seeds)?;
         hydra(&vectors.join("hydra"), &mut seeds)?;
+        loggregator::read(&vectors.join("loggregator"), &mut seeds)?;
     }
     proxy(&mut seeds);
     gzip(&mut seeds);

@@ -69,7 +69,7 @@
 //! | `sources.NAME.multiline` (`hydra`) | boolean | `false` |
 //! | `sources.NAME.max_message` (`hydra`) | size, 1 KiB to 64 MiB | 1 MiB |
 //! | `sources.NAME.ingest_timeout` (`hydra`) | time, or `off` | 3 s |
-//! | `sources.NAME.endpoint` (`loggregator`, as all down to `tags`) | `https://HOST` (`gateway`), `wss://HOST:PORT` | required |
+//! | `sources.NAME.endpoint` (`loggregator`, as all down to `when_full`) | `https://HOST` (`gateway`), `wss://HOST:PORT` | required |
 //! | `sources.NAME.read` | `gateway`, `firehose`, `stream`, `tail` | `gateway` |
 //! | `sources.NAME.token` | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `sources.NAME.apps` | GUIDs, 1 to 1000 | all; required for `stream` and `tail` |
@@ -95,6 +95,11 @@
 //! | `destinations.NAME.routing_key` (`amqp`, name in the body) | text | `graphite` |
 //! | `destinations.NAME.lines` (`amqp`, name in the body) | 1 to 10000 of a message | 500 |
 //! | `destinations.NAME.persistent` (`amqp`) | boolean | `true` |
+//! | `sources.NAME.app_tags`, `org_tags` | for GUIDs or names: tag names; before `tags` | none |
+//! | `sources.NAME.tag_per` | `app`, `app-name`, `space`, `org`: a tag `TAG-…` for each | none |
+//! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` | 1000 |
+//! | `sources.NAME.buffer` | 1 to 1000000 messages that wait for the log | 10000 |
+//! | `sources.NAME.when_full` | `block`, `drop-oldest` | `block` |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
@@ -177,7 +182,9 @@ pub use graphite::{
 pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
-pub use loggregator::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
+pub use loggregator::{
+    LoggregatorKind, LoggregatorPer, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull,
+};
 pub use logs::{LogFormat, LogLevel, LogsConfig};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,

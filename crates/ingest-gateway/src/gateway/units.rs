@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use ingest_entry::TagId;
+use ingest_entry::{TagId, TagName};
 use ingest_mux::{Level, Muxer};
 use ingest_wire::Secret;
 use tokio::net::{TcpListener, UdpSocket, UnixDatagram, UnixListener};
@@ -476,11 +476,19 @@ fn loggregator_source(
     for (kind, tag) in &config.tags {
         tags.push((*kind, with.muxer.tag(tag).map_err(defined)?));
     }
+    let named = |tags: &[(String, TagName)]| {
+        let tags = tags.iter();
+        let numbered = tags.map(|(of, tag)| Ok((of.clone(), with.muxer.tag(tag)?)));
+        numbered.collect::<Result<Vec<_>, _>>().map_err(defined)
+    };
     let tls = |error| GatewayError::Tls { name: name.to_owned(), error };
     Ok(Loggregator {
         tls: config.tls.load_for_loggregator().map_err(tls)?,
         tag: with.muxer.tag(&config.tag).map_err(defined)?,
         tags,
+        app_tags: named(&config.app_tags)?,
+        org_tags: named(&config.org_tags)?,
+        numbers: with.muxer.tags(),
         config: config.clone(),
     })
 }

@@ -8,34 +8,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest_entry::{Entry, TagId};
+use ingest_mux::Tags;
 use loggregator_consumer::client::{
     Consumer, Filter, Gateway, Item, Messages, Query, TlsOptions, TokenSource, TrafficController,
+    WhenFull,
 };
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Context, unix_nanos};
-use crate::config::{LoggregatorKind, LoggregatorReads, LoggregatorSource, SecretFrom};
+use crate::config::{
+    LoggregatorKind, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull, SecretFrom,
+};
 use crate::counters::Totals;
-use crate::map::loggregator::{Mapped, Mapper, Transport};
+use crate::map::loggregator::{Mapped, Mapper, Tagger, Transport};
 
 /// The bytes of entries that are handed over at once, about.
 const BATCH: usize = 256 << 10;
 /// What was read when the gateway stops is taken for so long.
 const LAST_READS: Duration = Duration::from_secs(1);
-/// After a stream of the first generation ended, which does not connect again by itself.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Why a message is refused.
 enum Reason {
     Undecodable,
     EntryLimit,
     LogRefused,
+    DroppedOldest,
 }
 
 /// The reasons of this source.
 pub(crate) fn reasons() -> Vec<&'static str> {
-    vec!["undecodable", "entry-limit", "log-refused"]
+    vec!["undecodable", "entry-limit", "log-refused", "dropped-oldest"]
 }
 
 /// What this source has beside what all have.
@@ -44,6 +47,37 @@ pub(crate) struct Loggregator {
     pub(crate) tls: TlsOptions,
     pub(crate) tag: TagId,
     pub(crate) tags: Vec<(LoggregatorKind, TagId)>,
+    pub(crate) app_tags: Vec<(String, TagId)>,
+    pub(crate) org_tags: Vec<(String, TagId)>,
+    pub(crate) numbers: Tags,
+}
+
+impl Loggregator {
+    /// What makes entries of a stream's messages.
+    fn mapper(&self, app: Option<&String>) -> Mapper {
+        let Self { config, tag, .. } = self;
+        let transport = Transport {
+            endpoint: config.endpoint.clone(),
+            app: app.cloned(),
+            shard_id: config.group.clone(),
+        };
+        let mut tagger = Tagger::new(*tag)
+            .kinds(self.tags.clone())
+            .apps(self.app_tags.clone())
+            .orgs(self.org_tags.clone());
+        if let Some(per) = config.tag_per {
+            let numbers = self.numbers.clone();
+            let number = move |name: &_| match numbers.number(name) {
+                Ok(number) => Some(number),
+                Err(error) => {
+                    tracing::error!(%error, "A tag could not be made.");
+                    None
+                }
+            };
+            tagger = tagger.per(per, config.tag.clone(), config.max_tags, number);
+        }
+        Mapper::new(tagger, transport)
+    }
 }
 
 /// The configured token, read again each time.
@@ -64,83 +98,55 @@ impl TokenSource for Token {
 
 /// Reads until the gateway stops.
 pub(crate) async fn serve(source: Loggregator, cx: Context) {
-    let Loggregator { config, tls, tag, tags } = source;
+    let (config, tls) = (&source.config, source.tls.clone());
     let token = Arc::new(Token(config.token.clone()));
-    let mapper = |app: Option<&String>| {
-        let transport = Transport {
-            endpoint: config.endpoint.clone(),
-            app: app.cloned(),
-            shard_id: config.group.clone(),
-        };
-        Mapper::new(tag, tags.clone(), transport)
-    };
+    let mapper = |app: Option<&String>| source.mapper(app);
+    let (buffer, when_full) = (
+        config.buffer,
+        match config.when_full {
+            LoggregatorWhenFull::Block => WhenFull::Block,
+            LoggregatorWhenFull::DropOldest => WhenFull::DropOldest,
+        },
+    );
     let mut streams: JoinSet<()> = JoinSet::new();
     match config.reads {
         LoggregatorReads::Gateway => {
-            let gateway = Gateway::builder(&config.endpoint).tls(tls).token_source(token).build();
+            let gateway = Gateway::builder(&config.endpoint).tls(tls).token_source(token);
+            let gateway = gateway.buffer(buffer, when_full).build();
             let query = Query {
                 source_ids: config.apps.clone(),
                 shard_id: config.group.clone(),
                 ..Query::everything()
             };
             let (stream, mapper) = (gateway.stream(query), mapper(None));
-            streams.spawn(async move { drop(forward(stream, mapper, cx).await) });
+            streams.spawn(async move { forward(stream, mapper, cx).await });
         }
         LoggregatorReads::Firehose | LoggregatorReads::Stream => {
             let builder = TrafficController::builder(&config.endpoint);
-            let client = builder.tls(tls).token_source(token).build();
+            let client = builder.tls(tls).token_source(token).buffer(buffer, when_full).build();
             if config.reads == LoggregatorReads::Firehose {
                 let group = config.group.as_deref().unwrap_or("ingestry");
                 let stream = client.firehose(group, Filter::All);
                 let mapper = mapper(None);
-                streams.spawn(async move { drop(forward(stream, mapper, cx).await) });
+                streams.spawn(async move { forward(stream, mapper, cx).await });
             } else {
                 for app in &config.apps {
                     let (stream, mapper, cx) = (client.stream(app), mapper(Some(app)), cx.clone());
-                    streams.spawn(async move { drop(forward(stream, mapper, cx).await) });
+                    streams.spawn(async move { forward(stream, mapper, cx).await });
                 }
             }
         }
         LoggregatorReads::Tail => {
-            let consumer = Consumer::builder(&config.endpoint).tls(tls).build();
+            let consumer = Consumer::builder(&config.endpoint).tls(tls);
+            let consumer = consumer.buffer(buffer, when_full).build();
             for app in &config.apps {
-                let (consumer, token) = (consumer.clone(), Arc::clone(&token));
-                streams.spawn(tail(consumer, token, app.clone(), mapper(Some(app)), cx.clone()));
+                let stream = consumer.follow(app, Arc::clone(&token) as Arc<dyn TokenSource>);
+                let (mapper, cx) = (mapper(Some(app)), cx.clone());
+                streams.spawn(async move { forward(stream, mapper, cx).await });
             }
         }
     }
     while streams.join_next().await.is_some() {}
-}
-
-/// One application's log on a server of the first generation, connected again and again.
-async fn tail(consumer: Consumer, token: Arc<Token>, app: String, mapper: Mapper, cx: Context) {
-    let mut stopping = cx.stopping.clone();
-    let mut mapper = mapper;
-    loop {
-        let connect = async {
-            let token = token.read().map_err(|error| format!("no token: {error}"))?;
-            consumer.tail(&app, &token).await.map_err(|error| error.to_string())
-        };
-        let connected = tokio::select! {
-            connected = connect => connected,
-            _ = stopping.wait_for(|stop| *stop) => return,
-        };
-        match connected {
-            Ok(stream) => {
-                cx.counters.connections_total.add(1);
-                cx.counters.connections_open.add(1);
-                mapper = forward(stream, mapper, cx.clone()).await;
-                cx.counters.connections_open.sub(1);
-            }
-            Err(error) => {
-                tracing::warn!(source = %cx.counters.name, %app, %error, "Cannot connect.");
-            }
-        }
-        tokio::select! {
-            () = sleep(RETRY) => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
-        }
-    }
 }
 
 /// Hands messages over to the log until the stream ends or the gateway stops.
@@ -148,7 +154,7 @@ async fn forward<M: Mapped + Send + 'static>(
     mut stream: Messages<M>,
     mut mapper: Mapper,
     cx: Context,
-) -> Mapper {
+) {
     let mut stopping = cx.stopping.clone();
     let mut last = None;
     let mut until = None;
@@ -182,7 +188,6 @@ async fn forward<M: Mapped + Send + 'static>(
     {
         tracing::error!(source = %cx.counters.name, %error, "What was read was not stored.");
     }
-    mapper
 }
 
 /// What is handed over at once.
@@ -204,11 +209,8 @@ impl<'a> Round<'a> {
         let name = &self.cx.counters.name;
         match item {
             Item::Message(message) => {
-                let entry = mapper.entry(&message, self.now);
-                self.bytes += entry.stored_len();
-                self.totals.received_items += 1;
-                self.totals.received_bytes += entry.data.len() as u64;
-                self.entries.push(entry.to_entry());
+                let entry = mapper.entry(&message, self.now).to_entry();
+                self.keep(entry);
             }
             Item::Undecodable { bytes, .. } => {
                 self.totals.received_items += 1;
@@ -220,14 +222,31 @@ impl<'a> Round<'a> {
             Item::Connected => self.cx.counters.connections_total.add(1),
             Item::Gap(gap) => {
                 self.cx.counters.connections_aborted.add(1);
-                tracing::warn!(source = %name, cause = ?gap.cause, "Messages may be missing.");
+                tracing::warn!(source = %name, cause = %gap.cause, "Messages may be missing.");
+                let entry = mapper.gap(&gap).to_entry();
+                self.keep(entry);
+            }
+            Item::Dropped(count) => {
+                tracing::warn!(source = %name, count, "Messages were dropped.");
+                let entry = mapper.dropped(count, self.now).to_entry();
+                self.keep(entry);
+                self.totals.received_items += count;
+                self.totals.refuse_many(Reason::DroppedOldest as usize, count);
             }
             Item::Retrying { error, wait } => {
                 tracing::warn!(source = %name, %error, ?wait, "A connection ended or failed.");
             }
             Item::Ended(reason) => tracing::info!(source = %name, %reason, "A stream ended."),
-            other => tracing::warn!(source = %name, item = %kind_of(&other), "Something happened."),
+            _ => tracing::warn!(source = %name, "Something happened."),
         }
+    }
+
+    /// An item that becomes an entry; what the stream tells of itself is one too.
+    fn keep(&mut self, entry: Entry) {
+        self.bytes += entry.as_ref().stored_len();
+        self.totals.received_items += 1;
+        self.totals.received_bytes += entry.data.len() as u64;
+        self.entries.push(entry);
     }
 
     /// The ticket of the entries, if there were any; an error when the log takes no more.
@@ -267,13 +286,5 @@ impl<'a> Round<'a> {
                 Err(())
             }
         }
-    }
-}
-
-/// What an item is, in a word.
-fn kind_of<M>(item: &Item<M>) -> String {
-    match item {
-        Item::Dropped(count) => format!("{count} messages dropped"),
-        _ => "unknown".to_owned(),
     }
 }

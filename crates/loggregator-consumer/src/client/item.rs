@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::machine::End;
+use super::queue::Queued;
 
 /// An item of a stream.
 #[derive(Debug, Clone)]
@@ -36,6 +37,12 @@ pub enum Item<M> {
     },
     /// The stream is over: nothing comes behind this.
     Ended(Reason),
+}
+
+impl<M> Queued for Item<M> {
+    fn can_be_dropped(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Undecodable { .. })
+    }
 }
 
 /// Why a connection is over, or was never made.
@@ -75,6 +82,21 @@ pub enum GapCause {
     Reconnect,
     /// Data could not be read, and was lost.
     Undecodable(String),
+    /// The server says that it dropped so many messages, because we, or what is between it and us,
+    /// did not take them in time.
+    Dropped(u64),
+}
+
+impl std::fmt::Display for GapCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(end) => write!(f, "{end}"),
+            Self::SlowConsumer(end) => write!(f, "{end}, as for a slow consumer"),
+            Self::Reconnect => f.write_str("closed in order, and connected again after that"),
+            Self::Undecodable(what) => f.write_str(what),
+            Self::Dropped(count) => write!(f, "the server dropped {count} messages"),
+        }
+    }
 }
 
 /// The wall clock, moved on by tokio's: one that a test can stop.

@@ -7,18 +7,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::again::{Callback, Task};
+use super::backoff::Backoff;
 use super::dial::{Connector, Dialer, Undialed};
 use super::endpoint::{Endpoint, escape};
 use super::error::{DialError, Error, Service};
 use super::http::{self, Ask};
 use super::item::{Clock, Item, Reason};
 use super::machine::End;
+use super::notice::{self, Notice};
 use super::proxy::Proxy;
 use super::queue::WhenFull;
-use super::session::{self, Habits, Seen, Timed};
+use super::session::{self, Habits, Idle, Seen, Timed};
 use super::socket::{Target, dial_error, timed_out};
 use super::stream::{Messages, messages};
 use super::tls::TlsOptions;
+use super::token::{TokenSource, Tokens};
 use crate::legacy::LogMessage;
 use crate::multipart::{Parts, boundary};
 use crate::wire::Message;
@@ -28,8 +32,6 @@ const MAX_RECENT: usize = 64 << 20;
 /// How much of a refusal is read.
 const MAX_BODY: usize = 64 << 10;
 
-type Callback = Arc<dyn Fn() + Send + Sync>;
-
 /// Makes a [`Consumer`].
 #[derive(Clone)]
 #[must_use]
@@ -37,7 +39,8 @@ pub struct ConsumerBuilder {
     endpoint: String,
     dialer: Dialer,
     keep_alive: Duration,
-    idle: Option<Duration>,
+    backoff: Backoff,
+    idle: Idle,
     max_message: usize,
     capacity: usize,
     when_full: WhenFull,
@@ -88,10 +91,16 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A stream on which nothing comes for so long, not even a ping, is over. Off by default: the
-    /// oldest servers send no pings.
-    pub const fn idle_timeout(mut self, idle: Option<Duration>) -> Self {
-        self.idle = idle;
+    /// How long [`Consumer::follow`] waits between tries.
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// A stream on which nothing comes for so long, not even a ping, is over. By default 60 s, from
+    /// the first ping on: the oldest servers send none, later ones every 15 s.
+    pub fn idle_timeout(mut self, idle: Option<Duration>) -> Self {
+        self.idle = idle.into();
         self
     }
 
@@ -153,6 +162,10 @@ impl Timed for LogMessage {
     fn nanos(&self) -> Option<i64> {
         self.timestamp
     }
+
+    fn notice(&self) -> Option<Notice> {
+        notice::line(self.source_name.as_ref()?.as_bytes(), self.message())
+    }
 }
 
 impl Consumer {
@@ -162,7 +175,8 @@ impl Consumer {
             endpoint: endpoint.into(),
             dialer: Dialer::default(),
             keep_alive: Duration::from_secs(25),
-            idle: None,
+            backoff: Backoff::default(),
+            idle: Idle::OncePinged(Duration::from_secs(60)),
             max_message: 16 << 20,
             capacity: 10_000,
             when_full: WhenFull::Block,
@@ -199,6 +213,39 @@ impl Consumer {
         Ok(socket)
     }
 
+    fn habits(&self) -> Habits {
+        Habits {
+            keep_alive: Some(self.settings.keep_alive.max(Duration::from_millis(1))),
+            idle: self.settings.idle,
+        }
+    }
+
+    /// Messages as they come, over as many connections as it takes: when one has ended, the next
+    /// is made, and [`Item::Gap`] says what may be missing between the two. The token comes from
+    /// `tokens` at first, and again after a 401.
+    ///
+    /// What [`Self::tail`] gives as an error is an item here.
+    #[must_use]
+    pub fn follow(&self, app: &str, tokens: Arc<dyn TokenSource>) -> Messages<LogMessage> {
+        let settings = &self.settings;
+        let (outlet, messages) = messages(settings.capacity, settings.when_full);
+        let task = Task {
+            dialer: settings.dialer.clone(),
+            tokens: Tokens::new("", Some(tokens)),
+            target: self.target("/tail/", app),
+            habits: self.habits(),
+            backoff: settings.backoff,
+            reconnect: true,
+            on_connect: settings.on_connect.clone(),
+            outlet,
+        };
+        tokio::spawn(async move {
+            // Nobody is left to be told.
+            let _ = task.run(|_| true).await;
+        });
+        messages
+    }
+
     /// Messages as they come, until the connection ends; the last item says why. The token is the
     /// whole value of the header, `bearer …`.
     ///
@@ -207,13 +254,10 @@ impl Consumer {
     pub async fn tail(&self, app: &str, token: &str) -> Result<Messages<LogMessage>, Error> {
         let mut socket = self.open("/tail/", app, token).await?;
         let (mut outlet, messages) = messages(self.settings.capacity, self.settings.when_full);
-        let habits = Habits {
-            keep_alive: Some(self.settings.keep_alive.max(Duration::from_millis(1))),
-            idle: self.settings.idle,
-        };
+        let habits = self.habits();
         tokio::spawn(async move {
             let clock = Clock::new();
-            let mut seen = Seen { last: clock.now(), timestamp: None };
+            let mut seen = Seen::new(clock.now());
             let end = session::run(&mut socket, &mut outlet, habits, &mut seen, &clock, |_| true);
             if let Ok(end) = end.await {
                 // Nobody may be left to be told.

@@ -108,6 +108,7 @@ pub(crate) struct Machine {
     fragments: Option<Vec<u8>>,
     limit: usize,
     closing: bool,
+    pinged: bool,
     end: Option<End>,
 }
 
@@ -123,12 +124,18 @@ impl Machine {
             fragments: None,
             limit,
             closing: false,
+            pinged: false,
             end: None,
         }
     }
 
     pub(crate) const fn end(&self) -> Option<&End> {
         self.end.as_ref()
+    }
+
+    /// Whether the server has sent a ping.
+    pub(crate) const fn pinged(&self) -> bool {
+        self.pinged
     }
 
     fn send(&mut self, mut frame: Frame) {
@@ -278,6 +285,7 @@ impl Machine {
     fn frame(&mut self, header: &FrameHeader, payload: Bytes) -> Option<Bytes> {
         match header.opcode {
             OpCode::Control(Control::Ping) => {
+                self.pinged = true;
                 if !self.closing {
                     self.send(Frame::pong(payload));
                 }

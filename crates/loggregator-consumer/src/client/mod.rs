@@ -1,5 +1,6 @@
 //! Clients for all generations, as tokio tasks around the core.
 
+mod again;
 mod backoff;
 #[cfg(feature = "blocking")]
 mod blocking;
@@ -12,6 +13,7 @@ mod item;
 mod legacy;
 mod log_cache;
 mod machine;
+mod notice;
 mod overlap;
 mod proxy;
 mod queue;

@@ -3,28 +3,60 @@
 
 use std::collections::HashMap;
 
+use tokio::time::Instant;
+
 /// How many envelopes are compared at most; beyond that everything is passed on.
 const MOST: usize = 1 << 20;
 
-/// Counts of what each connection gave since both were open.
+/// Counts of what each of two connections gave since the younger was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Overlap {
     counts: HashMap<u128, [u32; 2]>,
+    /// Both gave one of the envelopes: the older one had not only what was on its way before the
+    /// younger was made.
+    caught_up: bool,
+    /// There were other connections before, whose counts are among these.
+    again: bool,
+    /// When one of the two has ended: until when the other may bring what that had given.
+    until: Option<Instant>,
 }
 
 impl Overlap {
-    /// Whether an envelope of a connection is one that the other did not give before.
-    pub(crate) fn is_new(&mut self, connection: usize, digest: u128) -> bool {
+    /// Whether an envelope of the connection in a slot is one that the other did not give before.
+    pub(crate) fn is_new(&mut self, slot: usize, digest: u128) -> bool {
         if self.counts.len() >= MOST && !self.counts.contains_key(&digest) {
             return true;
         }
         let counts = self.counts.entry(digest).or_default();
         let before = counts.iter().copied().max().unwrap_or(0);
-        let own = counts.get_mut(connection % 2);
-        own.is_none_or(|own| {
+        let own = counts.get_mut(slot % 2);
+        let new = own.is_none_or(|own| {
             *own = own.saturating_add(1);
             *own > before
-        })
+        });
+        self.caught_up |= !new;
+        new
+    }
+
+    /// One of the two has ended.
+    pub(crate) const fn end(&mut self, until: Instant) {
+        self.until = Some(until);
+    }
+
+    /// Another connection takes the place of the one that has ended.
+    pub(crate) const fn again(&mut self) {
+        (self.until, self.again, self.caught_up) = (None, true, false);
+    }
+
+    /// Whether the other connection has brought all that the one had that has ended.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
+    /// Whether the older connection has certainly given all that was sent before the younger was
+    /// made.
+    pub(crate) const fn is_caught_up(&self) -> bool {
+        self.caught_up && !self.again
     }
 }
 

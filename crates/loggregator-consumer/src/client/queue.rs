@@ -17,6 +17,12 @@ pub enum WhenFull {
     DropOldest,
 }
 
+/// What can wait in a queue.
+pub(crate) trait Queued {
+    /// Whether it may be dropped, and is counted then. What is not is kept whatever happens.
+    fn can_be_dropped(&self) -> bool;
+}
+
 #[derive(Debug)]
 struct State<T> {
     items: VecDeque<T>,
@@ -78,7 +84,7 @@ pub(crate) fn queue<T>(capacity: usize, when_full: WhenFull) -> (Sender<T>, Rece
 #[derive(Debug)]
 pub(crate) struct Gone;
 
-impl<T> Sender<T> {
+impl<T: Queued> Sender<T> {
     /// Hands over all of `batch`, waiting for room if need be. What was not handed over when the
     /// future is dropped is still in `batch`.
     pub(crate) async fn send(&self, batch: &mut VecDeque<T>) -> Result<(), Gone> {
@@ -102,8 +108,8 @@ impl<T> Sender<T> {
             WhenFull::DropOldest => {
                 state.items.append(batch);
                 let over = state.items.len().saturating_sub(self.0.capacity);
-                state.items.drain(..over);
-                state.dropped += over as u64;
+                let dropped = drop_oldest(&mut state.items, over);
+                state.dropped += dropped as u64;
             }
         }
         let receiver = state.receiver.take();
@@ -114,7 +120,24 @@ impl<T> Sender<T> {
         wake(receiver);
         if batch.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
+}
 
+/// Drops so many items from the front, as far as they can be dropped, and says how many were.
+fn drop_oldest<T: Queued>(items: &mut VecDeque<T>, over: usize) -> usize {
+    if items.iter().take(over).all(Queued::can_be_dropped) {
+        items.drain(..over);
+        return over;
+    }
+    let mut left = over;
+    items.retain(|item| {
+        let stays = left == 0 || !item.can_be_dropped();
+        left -= usize::from(!stays);
+        stays
+    });
+    over - left
+}
+
+impl<T> Sender<T> {
     /// Until nobody takes the items any more.
     pub(crate) async fn gone(&self) {
         poll_fn(|cx| {
@@ -187,6 +210,12 @@ mod tests {
 
     use super::*;
 
+    impl Queued for u32 {
+        fn can_be_dropped(&self) -> bool {
+            *self < 100
+        }
+    }
+
     fn take(receiver: &mut Receiver<u32>) -> Vec<String> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut taken = Vec::new();
@@ -221,6 +250,9 @@ mod tests {
         assert!(offer(&sender, &mut (0..5).collect()));
         assert!(offer(&sender, &mut [5].into()));
         assert_eq!(take(&mut receiver), ["-3", "3", "4", "5"]);
+        // What tells of the stream stays, in its place.
+        assert!(offer(&sender, &mut [1, 100, 2, 101, 3, 4, 5].into()));
+        assert_eq!(take(&mut receiver), ["-4", "100", "101", "5"]);
         drop(receiver);
         assert!(matches!(
             sender.poll_send(&mut [1].into(), &mut Context::from_waker(Waker::noop())),

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::backoff::{Backoff, Waits, chance};
+use super::again::Task;
+use super::backoff::Backoff;
 use super::dial::{Connector, Dialer, Undialed};
 use super::endpoint::{Endpoint, escape};
 use super::error::{Error, Service};
 use super::http::{self, Ask};
-use super::item::{Clock, Gap, GapCause, Item, Reason};
 use super::legacy::refused;
-use super::machine::End;
+use super::notice::{self, Notice};
 use super::proxy::Proxy;
-use super::queue::{Gone, WhenFull};
-use super::session::{self, Habits, Seen, Timed};
-use super::socket::{Socket, Target, dial_error, timed_out};
-use super::stream::{Messages, Outlet, messages};
+use super::queue::WhenFull;
+use super::session::{Habits, Timed};
+use super::socket::{Target, dial_error, timed_out};
+use super::stream::{Messages, messages};
 use super::tls::TlsOptions;
 use super::token::{TokenSource, Tokens};
 use crate::dropsonde::{ContainerMetric, Envelope, EventType};
@@ -155,6 +155,21 @@ impl Timed for Envelope {
     fn nanos(&self) -> Option<i64> {
         self.timestamp
     }
+
+    fn notice(&self) -> Option<Notice> {
+        match self.event_type() {
+            EventType::LOG_MESSAGE => {
+                let line = self.log_message.as_ref()?;
+                notice::line(line.source_type.as_ref()?.as_bytes(), line.message())
+            }
+            EventType::COUNTER_EVENT => {
+                let counter = self.counter_event.as_ref()?;
+                let (origin, name) = (self.origin.as_ref()?, counter.name.as_ref()?);
+                notice::counter(origin.as_bytes(), name.as_bytes(), counter.delta())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl TrafficController {
@@ -213,7 +228,16 @@ impl TrafficController {
             service: Service::TrafficController,
             max_message: settings.max_message,
         };
-        let task = Task { client: self.clone(), target, outlet, clock: Clock::new() };
+        let task = Task {
+            dialer: settings.dialer.clone(),
+            tokens: self.tokens.clone(),
+            target,
+            habits: Habits { keep_alive: None, idle: settings.idle.into() },
+            backoff: settings.backoff,
+            reconnect: settings.reconnect,
+            on_connect: None,
+            outlet,
+        };
         tokio::spawn(async move {
             // Nobody is left to be told.
             let _ = task.run(keep).await;
@@ -294,86 +318,4 @@ impl TrafficController {
         // What is no envelope is passed over, as noaa does.
         Ok(parts.filter_map(|part: Bytes| Envelope::decode(&part).ok()).collect())
     }
-}
-
-/// The task behind a stream.
-struct Task {
-    client: TrafficController,
-    target: Target,
-    outlet: Outlet<Envelope>,
-    clock: Clock,
-}
-
-impl Task {
-    async fn run(mut self, keep: impl Fn(&Envelope) -> bool) -> Result<(), Gone> {
-        let settings = self.client.settings.clone();
-        let mut waits = Waits::new(settings.backoff);
-        let habits = Habits { keep_alive: None, idle: settings.idle };
-        let mut seen = Seen { last: self.clock.now(), timestamp: None };
-        let mut lost: Option<End> = None;
-        loop {
-            let connected = tokio::select! {
-                connected = connect(&self.client, &self.target) => connected,
-                () = self.outlet.closed() => return self.ended(Reason::End(End::ClosedByUs)).await,
-            };
-            let reason = match connected {
-                Err(error) => Reason::Error(error),
-                Ok(mut socket) => {
-                    waits.reset();
-                    if let Some(end) = lost.take() {
-                        let gap = Gap {
-                            since: seen.last,
-                            until: self.clock.now(),
-                            after: seen.timestamp,
-                            cause: if end.may_be_slow_consumer() {
-                                GapCause::SlowConsumer(end)
-                            } else {
-                                GapCause::Ended(end)
-                            },
-                        };
-                        self.outlet.batch.push_back(Item::Gap(gap));
-                    }
-                    self.outlet.give(Item::Connected).await?;
-                    seen.last = self.clock.now();
-                    let end = session::run(
-                        &mut socket,
-                        &mut self.outlet,
-                        habits,
-                        &mut seen,
-                        &self.clock,
-                        &keep,
-                    )
-                    .await?;
-                    if end != End::ClosedByUs {
-                        lost = Some(end.clone());
-                    }
-                    Reason::End(end)
-                }
-            };
-            let over = reason == Reason::End(End::ClosedByUs) || !settings.reconnect;
-            if over || matches!(&reason, Reason::Error(error) if !error.can_retry()) {
-                return self.ended(reason).await;
-            }
-            let Some(wait) = waits.next(chance()) else {
-                self.outlet.batch.push_back(Item::Retrying { error: reason, wait: Duration::ZERO });
-                return self.ended(Reason::Error(Error::MaxRetries)).await;
-            };
-            self.outlet.give(Item::Retrying { error: reason, wait }).await?;
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = self.outlet.closed() => return self.ended(Reason::End(End::ClosedByUs)).await,
-            }
-        }
-    }
-
-    async fn ended(&mut self, reason: Reason) -> Result<(), Gone> {
-        self.outlet.give(Item::Ended(reason)).await
-    }
-}
-
-/// Connects; after a 401 once more with a new token.
-async fn connect(client: &TrafficController, target: &Target) -> Result<Socket, Error> {
-    let dialer = &client.settings.dialer;
-    let connect = |token: String| async move { target.connect(dialer, &token).await };
-    client.tokens.ask(Error::is_unauthorized, connect).await
 }

@@ -143,6 +143,7 @@ pub(crate) fn v2(number: u64) -> v2::Envelope {
                 metrics: vec![
                     ("cpu".into(), value("percentage", number as f64 / 7.0)),
                     ("memory".into(), value("bytes", number as f64)),
+                    ("none".into(), value("", f64::NEG_INFINITY)),
                 ],
                 unknown: Vec::new(),
             })
@@ -159,27 +160,58 @@ pub(crate) fn v2(number: u64) -> v2::Envelope {
             unknown: Vec::new(),
         }),
     };
+    let value = |data| v2::Value { data: Some(data), unknown: Vec::new() };
+    let deprecated = || {
+        vec![
+            ("d".into(), value(v2::ValueData::Decimal(number as f64 / 3.0))),
+            ("i".into(), value(v2::ValueData::Integer(-(number as i64)))),
+            ("t".into(), value(v2::ValueData::Text(format!("text {number}").into()))),
+        ]
+    };
     v2::Envelope {
         timestamp: number as i64,
         source_id: APP.into(),
         instance_id: (number % 4).to_string().into(),
         tags: vec![("app_name".into(), "dora".into()), ("n".into(), number.to_string().into())],
+        deprecated_tags: if number.is_multiple_of(11) { deprecated() } else { Vec::new() },
         message: Some(message),
         ..v2::Envelope::default()
     }
 }
 
-/// What messages add up to: each one's FNV-1a of its encoding, in any order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Sum {
-    pub(crate) count: u64,
-    pub(crate) sum: u64,
+/// A message that says which it is.
+pub(crate) trait Numbered: PartialEq + std::fmt::Debug {
+    fn number(&self) -> u64;
+    /// The message that was sent with this number.
+    fn sent(number: u64) -> Self;
 }
 
-impl Sum {
-    pub(crate) fn add(&mut self, encoding: &[u8]) {
-        let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(encoding.iter().fold(0xcbf2_9ce4_8422_2325, fnv));
+impl Numbered for LogMessage {
+    fn number(&self) -> u64 {
+        self.timestamp().unsigned_abs()
+    }
+
+    fn sent(number: u64) -> Self {
+        Self::decode(&line(number).into()).unwrap()
+    }
+}
+
+impl Numbered for dropsonde::Envelope {
+    fn number(&self) -> u64 {
+        self.timestamp().unsigned_abs()
+    }
+
+    fn sent(number: u64) -> Self {
+        Self::decode(&dropsonde(number).into()).unwrap()
+    }
+}
+
+impl Numbered for v2::Envelope {
+    fn number(&self) -> u64 {
+        self.timestamp.unsigned_abs()
+    }
+
+    fn sent(number: u64) -> Self {
+        v2(number)
     }
 }

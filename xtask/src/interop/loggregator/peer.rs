@@ -11,12 +11,11 @@ use serde_json::Value;
 use crate::interop::process::until;
 use crate::util;
 
-/// What messages add up to.
+/// What was read, each message compared with the one of its number.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Sum {
+pub(super) struct Read {
     what: String,
     pub(super) count: u64,
-    sum: String,
 }
 
 /// Builds the Go program, whose modules come from the registry.
@@ -74,19 +73,13 @@ impl Server {
         serde_json::from_str(&line).with_context(|| format!("the server said {line:?}"))
     }
 
-    /// Ends its input, and takes what it sent of this kind.
-    pub(super) fn finish(mut self, what: &str) -> Result<Sum> {
+    /// Ends its input, and with that the server.
+    pub(super) fn finish(mut self) -> Result<()> {
         drop(self.child.stdin.take());
-        // Our server has one sum for all streams of a generation.
-        let names = if what == "firehose" { ["firehose", "stream"] } else { [what, what] };
-        loop {
-            let mut sum: Sum = serde_json::from_value(self.line()?)?;
-            if names.contains(&sum.what.as_str()) && sum.count > 0 {
-                until("the server ends", || Ok(self.child.try_wait()?.is_some()))?;
-                what.clone_into(&mut sum.what);
-                return Ok(sum);
-            }
-        }
+        until("the server ends", || Ok(self.child.try_wait()?.is_some()))?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
     }
 }
 
@@ -105,7 +98,7 @@ pub(super) fn client(
     url: &str,
     token: &str,
     count: u64,
-) -> Result<Sum> {
+) -> Result<Read> {
     let mut command = Command::new(program);
     command.args([what, url, token]).arg(count.to_string()).stdin(Stdio::null());
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;

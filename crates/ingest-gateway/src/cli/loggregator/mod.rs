@@ -8,8 +8,8 @@ use std::io::{self, Write};
 
 use anyhow::{Context as _, Result};
 use loggregator_consumer::client::{
-    Consumer, End, Filter, Gateway, Item, LogCache, Messages, Query, Read, Reason, TlsOptions,
-    TrafficController,
+    Consumer, End, Error, Filter, Gateway, Item, LogCache, Messages, Query, Read, Reason,
+    TlsOptions, TrafficController,
 };
 
 pub use args::{
@@ -121,7 +121,10 @@ fn print_all<M: Shown>(messages: &[M], shape: Shape) -> Result<Exit> {
 
 fn controller(connect: &Connect, settings: &Settings<'_>) -> Result<TrafficController> {
     let endpoint = settings.endpoint(connect.endpoint.as_ref(), Server::Doppler)?;
-    let client = TrafficController::builder(endpoint).tls(tls(connect, settings)?);
+    let mut client = TrafficController::builder(endpoint).tls(tls(connect, settings)?);
+    if let Some(source) = settings.next_token() {
+        client = client.token_source(source);
+    }
     Ok(client.token(settings.token()?).build())
 }
 
@@ -146,13 +149,22 @@ async fn read(args: &ReadArgs, settings: &Settings<'_>) -> Result<Exit> {
         query =
             Query { source_ids: query.source_ids, shard_id: query.shard_id, ..Query::everything() };
     }
-    let gateway = gateway.token(settings.token()?).build();
+    let mut gateway = gateway.token(settings.token()?);
+    if let Some(source) = settings.next_token() {
+        gateway = gateway.token_source(source);
+    }
+    let gateway = gateway.build();
     show(gateway.stream(query), &args.connect).await
 }
 
 /// Something that the messages do not say.
 fn notice(text: &dyn std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "ingestry: {text}");
+}
+
+/// What trying again does not change. The gateway says 404 to a token that is not good.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.status(), Some(401 | 403 | 404))
 }
 
 /// Prints messages until the stream, or whoever reads, ends.
@@ -175,8 +187,14 @@ async fn show<M: Shown>(mut stream: Messages<M>, connect: &Connect) -> Result<Ex
             }
             Item::Connected => {}
             Item::Dropped(count) => notice(&format!("{count} messages were dropped here")),
-            Item::Gap(gap) => notice(&format!("messages may be missing here: {:?}", gap.cause)),
+            Item::Gap(gap) => notice(&format!("messages may be missing here: {}", gap.cause)),
             Item::Undecodable { error, .. } => notice(&error),
+            Item::Retrying { error: Reason::Error(error), .. } if is_refusal(&error) => {
+                return Err(anyhow::Error::new(error).context(
+                    "the token is refused, or is not for this: log in again with cf, or set \
+                     CF_ACCESS_TOKEN to what `cf oauth-token` prints",
+                ));
+            }
             Item::Retrying { error, wait } => {
                 let seconds = wait.as_secs_f64();
                 notice(&format!("{error}; the next try is in {seconds:.1} s"));

@@ -30,7 +30,10 @@ pub(super) trait Shown: ToJson + Sized {
                 let time = Timestamp::from_unix_nanos(self.nanos());
                 write!(out, "{time} [{}] ", self.origin())?;
                 match payload {
-                    Some(payload) => out.write_all(payload)?,
+                    // Lines have no end of their own, but some do.
+                    Some(payload) => {
+                        out.write_all(payload.strip_suffix(b"\n").unwrap_or(payload))?
+                    }
                     None => out.write_all(to_json(self, false).as_bytes())?,
                 }
                 out.write_all(b"\n")

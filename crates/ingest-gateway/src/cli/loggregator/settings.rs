@@ -1,8 +1,11 @@
 //! Where endpoint and token come from: arguments, the environment, the file of the cf program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use loggregator_consumer::client::TokenSource;
 use serde::Deserialize;
 
 /// What the cf program keeps. Its names changed with its versions.
@@ -21,6 +24,26 @@ pub(super) struct CfConfig {
     log_cache: String,
     #[serde(rename = "SSLDisabled")]
     pub(super) insecure: bool,
+}
+
+impl CfConfig {
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))
+    }
+}
+
+/// The token of the file, read again when the one before has run out: `cf` puts a new one there.
+struct FileToken(PathBuf);
+
+impl TokenSource for FileToken {
+    fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+        Box::pin(async {
+            let file = CfConfig::read(&self.0).map_err(|error| format!("{error:#}"))?;
+            Ok(file.token)
+        })
+    }
 }
 
 /// Which server is wanted.
@@ -50,12 +73,7 @@ impl<'a> Settings<'a> {
         let home = variable("CF_HOME").or_else(|| variable("HOME")).map(PathBuf::from);
         let path = home.map(|home| home.join(".cf/config.json"));
         let file = match &path {
-            Some(path) if path.exists() => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                serde_json::from_str(&text)
-                    .with_context(|| format!("cannot understand {}", path.display()))?
-            }
+            Some(path) if path.exists() => CfConfig::read(path)?,
             _ => CfConfig::default(),
         };
         Ok(Self { variable, file, path })
@@ -79,6 +97,15 @@ impl<'a> Settings<'a> {
             );
         }
         Ok(token)
+    }
+
+    /// Where the next token comes from, unless the environment has the one that is to be used.
+    pub(super) fn next_token(&self) -> Option<Arc<dyn TokenSource>> {
+        if (self.variable)("CF_ACCESS_TOKEN").is_some() {
+            return None;
+        }
+        let path = self.path.clone()?;
+        Some(Arc::new(FileToken(path)))
     }
 
     pub(super) fn app(&self, given: Option<&String>) -> Result<String> {

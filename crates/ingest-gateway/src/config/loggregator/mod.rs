@@ -3,5 +3,7 @@
 mod model;
 mod read;
 
-pub use model::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
+pub use model::{
+    LoggregatorKind, LoggregatorPer, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull,
+};
 pub(super) use read::read_source;

@@ -27,6 +27,45 @@ pub struct LoggregatorSource {
     pub tag: TagName,
     /// Other tags for some kinds.
     pub tags: Vec<(LoggregatorKind, TagName)>,
+    /// Other tags for some applications, by GUID or name. They go before those of organizations,
+    /// and those before those of kinds.
+    pub app_tags: Vec<(String, TagName)>,
+    /// Other tags for some organizations, by name or GUID.
+    pub org_tags: Vec<(String, TagName)>,
+    /// A tag for each application, space or organization that has none of its own: `TAG-…`.
+    pub tag_per: Option<LoggregatorPer>,
+    /// How many tags are made at most; entries beyond that get `tag`.
+    pub max_tags: usize,
+    /// How many messages wait for the log.
+    pub buffer: usize,
+    /// What happens when they are more.
+    pub when_full: LoggregatorWhenFull,
+}
+
+choice! {
+    /// What has a tag of its own.
+    LoggregatorPer {
+        /// An application, by GUID.
+        #[default]
+        App = "app",
+        /// All applications of a name.
+        AppName = "app-name",
+        /// A space, by name.
+        Space = "space",
+        /// An organization, by name.
+        Org = "org",
+    }
+}
+
+choice! {
+    /// What happens when messages come faster than the log takes them.
+    LoggregatorWhenFull {
+        /// The server is not read: it finds us slow, and drops or closes.
+        #[default]
+        Block = "block",
+        /// The oldest that wait are dropped, counted, and told of by an entry.
+        DropOldest = "drop-oldest",
+    }
 }
 
 choice! {

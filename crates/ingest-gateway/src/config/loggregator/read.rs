@@ -2,7 +2,9 @@
 
 use ingest_entry::TagName;
 
-use super::model::{LoggregatorKind, LoggregatorReads, LoggregatorSource};
+use super::model::{
+    LoggregatorKind, LoggregatorPer, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull,
+};
 use crate::config::Choice as _;
 use crate::config::choice::one_of;
 use crate::config::model::SourceKind;
@@ -42,8 +44,31 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
         None => TagName::new("loggregator").ok(),
     };
     let tags = table.sub_table("tags").map_or_else(Vec::new, read_tags);
+    let app_tags = table.sub_table("app_tags").map_or_else(Vec::new, read_named_tags);
+    let org_tags = table.sub_table("org_tags").map_or_else(Vec::new, read_named_tags);
+    let tag_per = table.key("tag_per").and_then(|node| node.choice::<LoggregatorPer>());
+    let (mut max_tags, mut buffer) = (1000, 10_000);
+    set(&mut max_tags, table.key("max_tags").and_then(|node| node.count(1, 65_000)));
+    set(&mut buffer, table.key("buffer").and_then(|node| node.count(1, 1_000_000)));
+    let mut when_full = LoggregatorWhenFull::default();
+    set(&mut when_full, table.key("when_full").and_then(|node| node.choice()));
     if let (Some(endpoint), Some(token), Some(apps), Some(tag)) = (endpoint, token, apps, tag) {
-        let loggregator = LoggregatorSource { endpoint, reads, apps, group, token, tls, tag, tags };
+        let loggregator = LoggregatorSource {
+            endpoint,
+            reads,
+            apps,
+            group,
+            token,
+            tls,
+            tag,
+            tags,
+            app_tags,
+            org_tags,
+            tag_per,
+            max_tags,
+            buffer,
+            when_full,
+        };
         source.config.kind = SourceKind::Loggregator(Box::new(loggregator));
     }
 }
@@ -81,6 +106,11 @@ fn read_apps(node: &Node<'_>) -> Option<Vec<String>> {
         return None;
     }
     Some(texts.into_iter().map(|(text, _)| text).collect())
+}
+
+fn read_named_tags(table: Table<'_>) -> Vec<(String, TagName)> {
+    let entries = table.entries().into_iter();
+    entries.filter_map(|(name, node)| Some((name.to_owned(), node.tag()?))).collect()
 }
 
 fn read_tags(table: Table<'_>) -> Vec<(LoggregatorKind, TagName)> {

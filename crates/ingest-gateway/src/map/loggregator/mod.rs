@@ -2,13 +2,17 @@
 //! becomes values, under the names of the wire; an absent field makes no value.
 
 mod legacy;
+mod notices;
+mod tagger;
 mod v1;
 mod v2;
 
-use ingest_entry::{EntryRef, Source, TagId, Timestamp, ValueRef, Values};
+use ingest_entry::{EntryRef, Source, Timestamp, ValueRef, Values};
 use loggregator_consumer::wire::Text;
 
 use crate::config::LoggregatorKind;
+
+pub use tagger::Tagger;
 
 /// What of the connection goes into every entry.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +28,7 @@ pub struct Transport {
 /// Makes entries; keeps its buffers from one message to the next.
 #[derive(Debug)]
 pub struct Mapper {
-    tags: Vec<(LoggregatorKind, TagId)>,
-    tag: TagId,
+    tagger: Tagger,
     transport: Transport,
     data: Vec<u8>,
     values: Values,
@@ -49,14 +52,10 @@ pub struct Mapping {
 }
 
 impl Mapper {
-    /// For a source whose entries have this tag, and others for some kinds.
+    /// For a source whose entries get these tags.
     #[must_use]
-    pub const fn new(
-        tag: TagId,
-        tags: Vec<(LoggregatorKind, TagId)>,
-        transport: Transport,
-    ) -> Self {
-        Self { tags, tag, transport, data: Vec::new(), values: Values::new(), refused: 0 }
+    pub const fn new(tagger: Tagger, transport: Transport) -> Self {
+        Self { tagger, transport, data: Vec::new(), values: Values::new(), refused: 0 }
     }
 
     /// The entry for a message that came at `now`, in nanoseconds since 1970.
@@ -68,20 +67,27 @@ impl Mapper {
         if nanos.is_none() {
             self.value("ts_missing", true);
         }
-        let Transport { endpoint, app, shard_id } = self.transport.clone();
-        self.value("lg.endpoint", endpoint.as_str());
-        for (name, value) in [("lg.app", app), ("lg.shard_id", shard_id)] {
-            if let Some(value) = value {
-                self.value(name, value.as_str());
-            }
-        }
+        self.transport_values();
         if self.refused > 0 {
             let refused = self.refused;
             self.value("_refused_values", refused);
         }
-        let tag = self.tags.iter().find(|(of, _)| *of == kind).map_or(self.tag, |(_, tag)| *tag);
+        let tag = self.tagger.tag(kind, self.values.as_ref());
         let ts = Timestamp::from_unix_nanos(nanos.unwrap_or(now));
         EntryRef { ts, src, tag, data: &self.data, values: self.values.as_ref() }
+    }
+
+    fn transport_values(&mut self) {
+        let Self { transport, values, refused, .. } = self;
+        let Transport { endpoint, app, shard_id } = transport;
+        let texts = [("lg.endpoint", Some(&*endpoint)), ("lg.app", app.as_ref())];
+        for (name, value) in texts.into_iter().chain([("lg.shard_id", shard_id.as_ref())]) {
+            if let Some(value) = value
+                && values.push(name, value.as_str()).is_err()
+            {
+                *refused += 1;
+            }
+        }
     }
 
     /// Attaches a value. One that an entry cannot hold is counted.

@@ -81,7 +81,7 @@ mod tests {
     use ingest_entry::TagId;
     use loggregator_consumer::v2::{Log, Timer};
 
-    use super::super::Transport;
+    use super::super::{Tagger, Transport};
     use super::*;
 
     fn names(mapper: &mut Mapper, envelope: &Envelope) -> Vec<String> {
@@ -94,7 +94,7 @@ mod tests {
     fn every_part_of_an_envelope_is_in_its_entry() {
         let tags = vec![(LoggregatorKind::Log, TagId(7))];
         let transport = Transport { endpoint: "https://h".to_owned(), ..Transport::default() };
-        let mut mapper = Mapper::new(TagId(3), tags, transport);
+        let mut mapper = Mapper::new(Tagger::new(TagId(3)).kinds(tags), transport);
         let mut envelope = Envelope {
             timestamp: 1_700_000_000_123_456_789,
             source_id: "app".into(),

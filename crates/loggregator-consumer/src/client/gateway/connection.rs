@@ -116,8 +116,7 @@ async fn read(
             None => return Some(End::Eof),
             Some(Err(_)) if closing.is_some() => return Some(closed()),
             Some(Err(error)) => {
-                let cut = error.is_incomplete_message() || error.is_body_write_aborted();
-                return Some(if cut { End::Eof } else { End::Io(error.to_string()) });
+                return Some(broken(&error));
             }
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
@@ -144,6 +143,21 @@ async fn read(
             return Some(End::TooLong { limit: long.limit });
         }
     }
+}
+
+/// What broke a connection.
+fn broken(error: &hyper::Error) -> End {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut chain = std::iter::successors(Some(first), |error| error.source());
+    let cut = |error: &(dyn std::error::Error + 'static)| {
+        let io = error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)
+    };
+    if error.is_incomplete_message() || chain.clone().any(cut) {
+        return End::Eof;
+    }
+    let first = chain.next().map(ToString::to_string).unwrap_or_default();
+    End::Io(chain.fold(first, |all, error| format!("{all}: {error}")))
 }
 
 /// The end that the gateway told before.

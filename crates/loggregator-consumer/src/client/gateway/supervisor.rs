@@ -24,6 +24,8 @@ use crate::wire::Message as _;
 const GOOD: Duration = Duration::from_secs(10);
 /// How long two connections are held when the older one is not closed by the gateway.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(60);
+/// How long after the end of one of two connections the other may still bring what that had.
+const LINGER: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(gateway: Gateway, query: Query, outlet: Outlet<Envelope>) {
     let (events, inbox) = mpsc::channel(16);
@@ -43,7 +45,6 @@ pub(super) async fn run(gateway: Gateway, query: Query, outlet: Outlet<Envelope>
         overlap: None,
         lost: None,
         clock: Clock::new(),
-        last: SystemTime::UNIX_EPOCH,
         timestamp: None,
     };
     // Nobody is left to be told.
@@ -54,7 +55,11 @@ pub(super) async fn run(gateway: Gateway, query: Query, outlet: Outlet<Envelope>
 #[derive(Debug)]
 struct Open {
     id: u64,
+    /// Its place among two, when envelopes are compared.
+    slot: usize,
     since: Instant,
+    /// When something last came.
+    last: SystemTime,
     closing: bool,
     task: tokio::task::AbortHandle,
 }
@@ -75,18 +80,15 @@ struct Supervisor {
     /// When to connect, while nothing is open or being opened.
     connect_at: Option<Instant>,
     overlap: Option<Overlap>,
-    /// What ended the last connection, while there is none.
-    lost: Option<GapCause>,
+    /// What ended the last connection, and when something last came on it, while there is none.
+    lost: Option<(SystemTime, GapCause)>,
     waits: Waits,
     clock: Clock,
-    /// When something last came.
-    last: SystemTime,
     timestamp: Option<i64>,
 }
 
 impl Supervisor {
     async fn run(mut self) -> Result<(), Gone> {
-        self.last = self.clock.now();
         self.connect();
         loop {
             let timer = self.timer();
@@ -99,6 +101,7 @@ impl Supervisor {
             let event = tokio::select! {
                 biased;
                 () = self.outlet.closed() => {
+                    self.told_of_loss();
                     return self.outlet.give(Item::Ended(Reason::End(End::ClosedByUs))).await;
                 }
                 event = self.inbox.recv() => event,
@@ -112,10 +115,9 @@ impl Supervisor {
             match event {
                 Event::Open => self.opened(id).await?,
                 Event::Batch(batch, text) => self.batch(id, batch, text).await?,
-                Event::Alive => self.last = self.clock.now(),
+                Event::Alive => _ = self.came(id),
                 Event::Closing => {
-                    self.last = self.clock.now();
-                    if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+                    if let Some(open) = self.came(id) {
                         open.closing = true;
                     }
                     // The next connection need not wait for the end of this one.
@@ -132,8 +134,25 @@ impl Supervisor {
         }
     }
 
+    /// Something came on a connection.
+    fn came(&mut self, id: u64) -> Option<&mut Open> {
+        let now = self.clock.now();
+        let open = self.open.iter_mut().find(|open| open.id == id)?;
+        open.last = now;
+        Some(open)
+    }
+
     fn connect(&mut self) {
         self.connect_at = None;
+        // Those that have ended.
+        while self.tasks.try_join_next().is_some() {}
+        if !self.shared && !self.open.is_empty() {
+            // From here on, for the server may give both the same before we are told of it.
+            match &mut self.overlap {
+                Some(overlap) => overlap.again(),
+                none => *none = Some(Overlap::default()),
+            }
+        }
         self.next_id += 1;
         let id = self.next_id;
         let (gateway, target) = (self.gateway.clone(), self.target.clone());
@@ -160,11 +179,7 @@ impl Supervisor {
             // The gateway does not close it: what is on its way to us may be lost with a shard.
             let old = self.open.remove(0);
             old.task.abort();
-            self.overlap = None;
-            if self.shared {
-                let now = self.clock.now();
-                self.gap(now, GapCause::Reconnect);
-            }
+            self.one_of_two_ended(&old, true, GapCause::Reconnect);
             return self.outlet.flush().await;
         }
         self.connect();
@@ -177,27 +192,30 @@ impl Supervisor {
         self.outlet.batch.push_back(Item::Gap(gap));
     }
 
+    /// What may be missing since the last connection.
+    fn told_of_loss(&mut self) {
+        if let Some((since, cause)) = self.lost.take() {
+            self.gap(since, cause);
+        }
+    }
+
     async fn opened(&mut self, id: u64) -> Result<(), Gone> {
         let Some((_, task)) = self.connecting.take_if(|(connecting, _)| *connecting == id) else {
             return Ok(());
         };
-        self.open.push(Open { id, since: Instant::now(), closing: false, task });
-        if let Some(cause) = self.lost.take() {
-            self.gap(self.last, cause);
-        }
-        if self.open.len() > 1 && !self.shared {
-            self.overlap = Some(Overlap::default());
-        }
-        self.last = self.clock.now();
+        let slot = self.open.first().map_or(0, |open| 1 - open.slot);
+        let (since, last) = (Instant::now(), self.clock.now());
+        self.open.push(Open { id, slot, since, last, closing: false, task });
+        self.told_of_loss();
         self.outlet.give(Item::Connected).await
     }
 
     async fn batch(&mut self, id: u64, batch: Batch, text: Bytes) -> Result<(), Gone> {
-        self.last = self.clock.now();
-        let which = self.open.iter().position(|open| open.id == id).unwrap_or(0);
+        let slot = self.came(id).map_or(0, |open| open.slot);
+        self.overlap.take_if(|overlap| overlap.is_over(Instant::now()));
         for envelope in batch.envelopes {
             if let Some(overlap) = &mut self.overlap
-                && !overlap.is_new(which, digest(&envelope.encode()))
+                && !overlap.is_new(slot, digest(&envelope.encode()))
             {
                 continue;
             }
@@ -211,28 +229,49 @@ impl Supervisor {
         self.outlet.flush().await
     }
 
+    fn linger(&mut self) {
+        if let Some(overlap) = &mut self.overlap {
+            overlap.end(Instant::now() + LINGER);
+        }
+    }
+
+    /// One of two connections ended before all was read of it that the server had for it. With a
+    /// shard that is lost. Without, the other connection has it too: what came before the other
+    /// was made, and was still on its way, has only the older one.
+    fn one_of_two_ended(&mut self, gone: &Open, older: bool, cause: GapCause) {
+        let all_seen = match &self.overlap {
+            Some(overlap) if !self.shared => !older || overlap.is_caught_up(),
+            _ => false,
+        };
+        if !all_seen {
+            self.gap(gone.last, cause);
+        }
+        self.linger();
+    }
+
     /// A connection is over. What ends the stream, if that is over too.
     async fn over(&mut self, id: u64, reason: Reason) -> Result<Option<Reason>, Gone> {
         if self.connecting.take_if(|(connecting, _)| *connecting == id).is_some() {
+            self.linger();
             return self.failed(reason).await;
         }
         let Some(at) = self.open.iter().position(|open| open.id == id) else { return Ok(None) };
         let gone = self.open.remove(at);
-        self.overlap = None;
         let cause = match &reason {
             _ if gone.closing => None,
             Reason::End(end) => Some(GapCause::Ended(end.clone())),
             Reason::Error(error) => Some(GapCause::Ended(End::Io(error.to_string()))),
         };
         if !self.open.is_empty() {
-            // Without a shard the other connection has it all.
-            if let Some(cause) = cause.filter(|_| self.shared) {
-                self.gap(self.last, cause);
-                self.outlet.flush().await?;
+            match cause {
+                Some(cause) => self.one_of_two_ended(&gone, at == 0, cause),
+                None => self.linger(),
             }
+            self.outlet.flush().await?;
             return Ok(None);
         }
-        self.lost = Some(cause.unwrap_or(GapCause::Reconnect));
+        self.overlap = None;
+        self.lost = Some((gone.last, cause.unwrap_or(GapCause::Reconnect)));
         if gone.since.elapsed() >= GOOD || gone.closing {
             self.waits.reset();
             if self.connecting.is_none() {
@@ -249,6 +288,7 @@ impl Supervisor {
     /// A try failed: the next comes after a wait, unless it was the last.
     async fn failed(&mut self, reason: Reason) -> Result<Option<Reason>, Gone> {
         if matches!(&reason, Reason::Error(error) if !error.can_retry()) && self.open.is_empty() {
+            self.told_of_loss();
             return Ok(Some(reason));
         }
         let Some(wait) = self.waits.next(chance()) else {
@@ -258,6 +298,7 @@ impl Supervisor {
                 self.connect_at = Some(Instant::now() + self.gateway.settings.backoff.most);
                 return Ok(None);
             }
+            self.told_of_loss();
             let retrying = Item::Retrying { error: reason, wait: Duration::ZERO };
             self.outlet.give(retrying).await?;
             return Ok(Some(Reason::Error(Error::MaxRetries)));

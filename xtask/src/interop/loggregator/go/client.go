@@ -26,7 +26,7 @@ func (a authorized) Do(request *http.Request) (*http.Response, error) {
 }
 
 func read(what, url, token string, count uint64) {
-	var got sum
+	got := seen{bits: make([]bool, count+1)}
 	switch what {
 	case "gateway":
 		gateway(url, token, count, &got)
@@ -35,10 +35,10 @@ func read(what, url, token string, count uint64) {
 	default:
 		log.Fatalf("found %q", what)
 	}
-	got.say(what)
+	say(map[string]any{"what": what, "count": got.count})
 }
 
-func gateway(url, token string, count uint64, got *sum) {
+func gateway(url, token string, count uint64, got *seen) {
 	client := loggregator.NewRLPGatewayClient(url,
 		loggregator.WithRLPGatewayHTTPClient(authorized{token}),
 		loggregator.WithRLPGatewayClientLogger(log.New(os.Stderr, "", 0)))
@@ -57,12 +57,13 @@ func gateway(url, token string, count uint64, got *sum) {
 		batch := next()
 		late.Reset(patience)
 		for _, envelope := range batch {
-			got.message(envelope)
+			n := envelope.GetTimestamp()
+			got.add(n, envelope, v2(uint64(n)))
 		}
 	}
 }
 
-func controller(what, url, token string, count uint64, got *sum) {
+func controller(what, url, token string, count uint64, got *seen) {
 	client := consumer.New(url, nil, nil)
 	var envelopes <-chan *events.Envelope
 	var errors <-chan error
@@ -77,7 +78,8 @@ func controller(what, url, token string, count uint64, got *sum) {
 			if !open {
 				log.Fatalf("over after %d", got.count)
 			}
-			got.message(envelope)
+			n := envelope.GetTimestamp()
+			got.add(n, envelope, dropsonde(uint64(n)))
 		case err := <-errors:
 			log.Fatalf("after %d: %v", got.count, err)
 		case <-time.After(patience):
