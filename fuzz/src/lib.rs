@@ -11,6 +11,8 @@ mod block;
 mod client;
 mod entry;
 mod graphite;
+mod gzip;
+mod hydra;
 mod loggregator;
 pub mod plant;
 mod script;
@@ -24,6 +26,8 @@ pub use block::block;
 pub use client::client;
 pub use entry::entry;
 pub use graphite::{line, pickle, protobuf, proxy};
+pub use gzip::gzip;
+pub use hydra::{command, frames, http};
 pub use loggregator::{envelope, json, multipart, sse};
 pub use server::server;
 pub use stored::stored;
@@ -36,7 +40,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 17] = [
     ("entry", |input| drop(entry(input))),
     ("block", |input| drop(block(input))),
     ("stored", |input| drop(stored(input))),
@@ -52,6 +56,10 @@ pub const TARGETS: [Target; 13] = [
     ("multipart", |input| drop(multipart(input))),
     ("sse", |input| drop(sse(input))),
     ("json", |input| drop(json(input))),
+    ("gzip", |input| drop(gzip(input))),
+    ("command", |input| drop(command(input))),
+    ("frames", |input| drop(frames(input))),
+    ("http", |input| drop(http(input))),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

@@ -127,6 +127,10 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
             let args = format!("{crash} 40 --plant {plant}");
             steps.push(Step::cargo(format!("plant {plant}"), &args));
         }
+        // The same through reports instead of an end of file.
+        steps.push(Step::cargo("crash hydra", &format!("{crash} 12 --source hydra")));
+        let planted = format!("{crash} 40 --source hydra --plant ack-before-write");
+        steps.push(Step::cargo("plant through hydra", &planted));
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
         steps.extend(single_features(metadata));
@@ -198,6 +202,9 @@ mod tests {
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-fsync",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-dir-sync",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant drop-tail",
+            "cargo xtask crash --profile dev --seed 1 --rounds 12 --source hydra",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --source hydra --plant \
+             ack-before-write",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
             "cargo check --locked --package ingest-wal --no-default-features",
             "cargo check --locked --package ingest-wal --no-default-features --features plants",

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use crate::crash::{Plant, Profile};
+use crate::crash::{Plant, Profile, Source};
 
 xflags::xflags! {
     /// Automation of the workspace.
@@ -41,6 +41,9 @@ xflags::xflags! {
             optional --rounds rounds: NonZeroU32
             /// Decides what is sent and when the kill comes (default: random, and printed).
             optional --seed seed: u64
+            /// How lines come in: graphite (default), or hydra: web sockets at `persisted`, where
+            /// each line has a report, and a report of 200 says that it is on disk.
+            optional --source name: Source
             /// Make each kill a power cut: every byte and every name that no sync covered is gone
             /// before the restart.
             optional --power
@@ -56,11 +59,28 @@ xflags::xflags! {
             optional --keep dir: PathBuf
         }
 
+        /// Run the gateway on its worst day: all sources that take connections under load, two
+        /// destinations that come and go, the log filled to its limit and freed, another
+        /// configuration every minute, kills and power cuts now and then. An oracle, a process of
+        /// its own, compares what it sent with what arrived: every 10 minutes and at the end.
+        /// Exits 1 and keeps the data when a promise was broken.
+        cmd soak {
+            /// How long (default 2).
+            optional --minutes minutes: NonZeroU32
+            /// Decides what happens when (default: random, and printed).
+            optional --seed seed: u64
+            /// Run with this planted bug: exits 0 when it was seen, 1 when it was not; as for crash.
+            optional --plant name: Plant
+            /// Run this program, built with the feature `plants`, instead of building one.
+            optional --binary path: PathBuf
+        }
+
         /// Run the real program against peers that were not written here: nc and carbon-c-relay (a
         /// million lines each), and a file system of 3 MiB (small-disk; mounts one, so as root).
         /// `gravwell` sends between the examples wire_client and wire_server and programs that the
-        /// operator brings; docs/interop.md says what those have to understand. A peer that is not
-        /// there is an error.
+        /// operator brings; docs/interop.md says what those have to understand. `hydra` runs Python's
+        /// websocket-client, Node's ws, Akka HTTP and Chromium, which it takes from their
+        /// registries. A peer that is not there is an error.
         cmd interop {
             /// Only this one (default: all).
             optional peer: String
@@ -101,7 +121,7 @@ xflags::xflags! {
         cmd bench {
             /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
             /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory),
-            /// loggregator, or all (default all).
+            /// loggregator, hydra (needs node and npm), or all (default all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String
@@ -115,6 +135,26 @@ xflags::xflags! {
             optional --peers
             /// Write one JSON object a case to this file, one a line.
             optional --json file: PathBuf
+        }
+
+        /// Build the program with everything it can do, and pack it with its units, completions,
+        /// manual pages, example configuration, documents and licences into
+        /// `target/dist/ingestry-VERSION-TARGET.tar.gz`: the same bytes for the same commit and
+        /// compiler. Unpacks the archive, compares it with its sums, and tries what is in it.
+        /// Needs GNU tar, gzip and sha256sum.
+        cmd dist {
+            /// Pack this program instead of building one.
+            optional --binary path: PathBuf
+            /// Write the archive into this directory (default target/dist).
+            optional --out dir: PathBuf
+        }
+
+        /// Look at everything that a release needs: versions that agree, the changelog, what each
+        /// crate says about itself, what is in its package, and the order in which they can be
+        /// published. Exits 1 and says why when something is wrong.
+        cmd release {
+            /// Publish nothing, which is all that it can do.
+            optional --dry-run
         }
 
         /// Print this text. So does no command at all.
@@ -159,13 +199,14 @@ mod tests {
 
     #[test]
     fn crashes_have_options() {
-        let line = "crash --rounds 50 --seed 7 --power --plant ack-before-write --profile dev \
+        let line = "crash --rounds 50 --seed 7 --source hydra --power --plant ack-before-write --profile dev \
                     --binary b --keep k";
         let Ok(XtaskCmd::Crash(crash)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
             panic!("{line}");
         };
         assert_eq!(crash.rounds.map(u32::from), Some(50));
         assert_eq!(crash.seed, Some(7));
+        assert_eq!(crash.source, Some(Source::Hydra));
         assert!(crash.power);
         assert_eq!(crash.plant, "ack-before-write".parse().ok());
         assert_eq!(crash.profile, Some(Profile::Dev));
@@ -192,6 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn soaks_have_options() {
+        let line = "soak --minutes 60 --seed 7 --plant drop-tail --binary b";
+        let Ok(XtaskCmd::Soak(soak)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
+            panic!("{line}");
+        };
+        assert_eq!((soak.minutes.map(u32::from), soak.seed), (Some(60), Some(7)));
+        assert_eq!(soak.plant, "drop-tail".parse().ok());
+        assert_eq!(soak.binary, Some("b".into()));
+        assert!(parse(&["soak", "--minutes", "0"]).is_err());
+    }
+
+    #[test]
     fn benches_have_options() {
         let line = "bench wire --only 256B --runs 7 --seconds 2 --peers --json out";
         let Ok(XtaskCmd::Bench(bench)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
@@ -211,7 +264,7 @@ mod tests {
         let help = help();
         for command in [
             "tidy", "ci", "--quick", "codegen", "--check", "crash", "--plant", "interop", "bench",
-            "--json", "fuzz", "help",
+            "--json", "fuzz", "soak", "help",
         ] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }

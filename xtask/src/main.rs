@@ -8,9 +8,12 @@ mod bench;
 mod ci;
 mod codegen;
 mod crash;
+mod dist;
 mod flags;
 mod fuzz;
 mod interop;
+mod release;
+mod soak;
 mod tidy;
 mod util;
 
@@ -22,14 +25,20 @@ fn main() -> ExitCode {
     if let Some(outcome) = bench::side() {
         return exit(outcome.map(|()| true));
     }
+    if let Some(outcome) = soak::side() {
+        return exit(outcome.map(|()| true));
+    }
     exit(match flags::from_env_or_exit() {
         XtaskCmd::Bench(flags) => bench::run(&flags),
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),
         XtaskCmd::Codegen(flags) => codegen::run(flags.check),
         XtaskCmd::Crash(flags) => crash::run(&flags),
+        XtaskCmd::Dist(flags) => dist::run(&flags),
         XtaskCmd::Fuzz(flags) => fuzz::run(&flags),
         XtaskCmd::Interop(flags) => interop::run(&flags),
+        XtaskCmd::Soak(flags) => soak::run(&flags),
+        XtaskCmd::Release(flags) => release::run(&flags),
         XtaskCmd::Help(_) => {
             println!("{}", flags::help());
             Ok(true)

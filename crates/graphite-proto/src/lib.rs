@@ -13,10 +13,11 @@
 //! | take a tagged name apart, or normalise it | [`tags`] |
 //! | replace what storage dislikes in a name | [`sanitise()`] |
 //! | know whose connection a proxy passes on | [`proxy`] |
+//! | undo gzip (feature `gzip`) | `gzip` |
 //! | choose a server by consistent hashing | [`hashing`] |
 //! | write points in the form that a server reads | [`PointEncoder`], [`Wire`] |
 //! | send them to a server (feature `sender`) | `Link`, `Sender` |
-//! | read from tokio sockets (feature `listener`) | `Connection`, `Datagrams` |
+//! | read from tokio sockets (feature `listener`) | `Connection`, `Datagrams`, `Proxied`, `Gunzipped` |
 //!
 //! The core has no sockets, clocks or threads: bytes and the present time go in, events come out.
 //! What each rule rests on is said where it is written down: the Graphite programs behave
@@ -27,6 +28,8 @@ mod canonical;
 mod decoder;
 mod encoder;
 mod frames;
+#[cfg(feature = "gzip")]
+pub mod gzip;
 pub mod hashing;
 mod line;
 mod metric;
@@ -51,8 +54,12 @@ mod sender;
 pub use decoder::{LineDecoder, decode_datagram};
 pub use encoder::{PointEncoder, Wire};
 pub use frames::{FrameDecoder, FrameError};
+#[cfg(all(feature = "listener", feature = "gzip"))]
+pub use listener::Gunzipped;
+#[cfg(all(feature = "listener", unix))]
+pub use listener::UnixDatagrams;
 #[cfg(feature = "listener")]
-pub use listener::{Connection, Datagrams, MAX_DATAGRAM};
+pub use listener::{Connection, Datagrams, MAX_DATAGRAM, Proxied};
 pub use metric::{Metric, MetricRef};
 pub use options::{Infinite, Options, PathRule, Profile};
 pub use reason::{Event, MAX_REJECTED_LINE, RejectReason, Rejected};

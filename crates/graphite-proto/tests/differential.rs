@@ -1,13 +1,15 @@
 //! The pickle decoder against `serde-pickle`: 100,000 pickles from a seed, of which at least 30 % are
 //! damaged and at least 1,000 hold each opcode.
 //!
-//! `INGESTRY_SEED` sets the seed; it is printed with what was done.
+//! `INGESTRY_SEED` sets the seed; it is printed with what was done. `INGESTRY_DUMP` names a file that
+//! gets every pickle with what became of it, for `cargo xtask interop cpython`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 #[path = "differential/generate.rs"]
 mod generate;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 
 use generate::{Random, Writer, damage, opcodes, stores_twice};
 use graphite_proto::pickle::{Limits, PickleReader};
@@ -27,6 +29,8 @@ fn agrees_with_serde_pickle() {
     let mut random = Random::new(seed);
     let mut reader = PickleReader::new(Options::default(), Limits::default());
     let mut histogram = [0_usize; 256];
+    let mut dump = std::env::var_os("INGESTRY_DUMP")
+        .map(|path| std::io::BufWriter::new(std::fs::File::create(path).unwrap()));
     let (mut damaged, mut outcomes) = (0, BTreeMap::<String, usize>::new());
     for case in 0..CASES {
         let mut writer = Writer::new(&mut random);
@@ -38,6 +42,12 @@ fn agrees_with_serde_pickle() {
         }
         let mut ours = Vec::new();
         let read = reader.read(&pickle, NOW, &mut |event| ours.push(text_of(event)));
+        if let Some(dump) = &mut dump {
+            let refused = read.as_ref().err().map(|error| error.reason.as_str());
+            let hex: String = pickle.iter().map(|byte| format!("{byte:02x}")).collect();
+            let row = serde_json::json!({ "pickle": hex, "refused": refused, "events": ours });
+            writeln!(dump, "{row}").unwrap();
+        }
         let theirs = Deserializer::new(pickle.as_slice(), DeOptions::new()).deserialize_value();
         let outcome = match (&read, &theirs) {
             (Ok(()), _) if stores_twice(&pickle) => "not compared".into(),

@@ -1,5 +1,6 @@
 //! The command grammar (hydra.md 2): what a text message asks for.
 
+use memchr::memchr2;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case, take_while};
 use nom::combinator::{all_consuming, map, opt, rest};
@@ -58,9 +59,9 @@ impl<'a> Command<'a> {
 pub fn has_line_terminator(text: &str) -> bool {
     let bytes = text.as_bytes();
     // Two passes that are quick on plain text: most messages hold none of these bytes.
-    let ascii = bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-    let wide = bytes.iter().any(|byte| matches!(byte, 0xc2 | 0xe2));
-    ascii || wide && text.contains(['\u{85}', '\u{2028}', '\u{2029}'])
+    let ascii = memchr2(b'\n', b'\r', bytes).is_some();
+    let wide = || memchr2(0xc2, 0xe2, bytes).is_some();
+    ascii || wide() && text.contains(['\u{85}', '\u{2028}', '\u{2029}'])
 }
 
 fn ingest(text: &str) -> IResult<&str, Command<'_>> {

@@ -1,6 +1,5 @@
 //! Requests under way: from the message to the report.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,6 +28,8 @@ pub struct Flight {
     bytes: usize,
     /// The first round may time out then, not earlier.
     deadline: Option<Instant>,
+    /// What is behind the id in the reports of requests that this ingestor alone has completed.
+    usual: Option<(u16, Vec<u8>)>,
 }
 
 struct Under {
@@ -62,6 +63,7 @@ impl fmt::Debug for Flight {
 
 /// The requests for one ingestor, while they are handed out.
 struct Share {
+    name: u16,
     ingestor: Arc<dyn Ingestor>,
     requests: Vec<Request>,
     rounds: Vec<u32>,
@@ -86,16 +88,17 @@ impl Flight {
             first: 0,
             bytes: requests.iter().map(|request| request.payload.len()).sum(),
             deadline: None,
+            usual: None,
         };
-        let mut shares: BTreeMap<u16, Share> = BTreeMap::new();
+        let mut shares: Vec<Share> = Vec::new();
         for request in requests {
             let mut round = Round::new(request.id.clone());
             let place = u32::try_from(flight.rounds.len()).unwrap_or(u32::MAX);
             flight.publish(request, ingestors, &mut round, &mut shares, place);
             flight.rounds.push(Under { round, since: now, reported: false });
         }
-        for (name, share) in shares {
-            flight.hand_over(name, share);
+        for share in shares {
+            flight.hand_over(share);
         }
         if flight.rounds.iter().any(|under| under.round.is_open()) {
             flight.deadline = now.checked_add(flight.options.ingest_timeout);
@@ -109,7 +112,7 @@ impl Flight {
         request: Request,
         ingestors: &[Registered],
         round: &mut Round,
-        shares: &mut BTreeMap<u16, Share>,
+        shares: &mut Vec<Share>,
         place: u32,
     ) {
         let pinned = request.ingestor();
@@ -119,22 +122,26 @@ impl Flight {
             any = true;
             have.ingestor().join(&request) == Join::Join
         });
-        let mut last: Option<u16> = None;
+        let mut last: Option<usize> = None;
         for taker in takers {
             let name = number(&mut self.names, taker.shared_name());
             match taker.ingestor().validate(&request) {
                 Err(failure) => round.join(name, State::Failed(failure)),
                 Ok(()) => {
                     round.join(name, State::Joined);
-                    let share = shares.entry(name).or_insert_with(|| Share {
-                        ingestor: Arc::clone(taker.ingestor()),
-                        requests: Vec::new(),
-                        rounds: Vec::new(),
+                    let share = shares.iter().position(|share| share.name == name);
+                    let share = share.unwrap_or_else(|| {
+                        let ingestor = Arc::clone(taker.ingestor());
+                        let (requests, rounds) = (Vec::new(), Vec::new());
+                        shares.push(Share { name, ingestor, requests, rounds });
+                        shares.len() - 1
                     });
-                    share.rounds.push(place);
+                    if let Some(share) = shares.get_mut(share) {
+                        share.rounds.push(place);
+                    }
                     // All but the last get a copy.
-                    if let Some(before) = last.replace(name)
-                        && let Some(share) = shares.get_mut(&before)
+                    if let Some(before) = last.replace(share)
+                        && let Some(share) = shares.get_mut(before)
                     {
                         share.requests.push(request.clone());
                     }
@@ -147,13 +154,13 @@ impl Flight {
                 None => Nobody::NoneRegistered,
             });
         }
-        if let Some(share) = last.and_then(|last| shares.get_mut(&last)) {
+        if let Some(share) = last.and_then(|last| shares.get_mut(last)) {
             share.requests.push(request);
         }
     }
 
-    fn hand_over(&mut self, name: u16, share: Share) {
-        let Share { ingestor, requests, rounds } = share;
+    fn hand_over(&mut self, share: Share) {
+        let Share { name, ingestor, requests, rounds } = share;
         match ingestor.ingest_all(requests) {
             Outcomes::Together(later) => {
                 self.works.push(Work { name, rounds, doing: Doing::Many(later) });
@@ -201,12 +208,15 @@ impl Flight {
         }
         self.works.retain(|work| !matches!(work.doing, Doing::Done));
         self.check_time(now);
-        let Self { rounds, names, options, left, first, .. } = self;
+        let Self { rounds, names, options, left, first, usual, .. } = self;
         for under in rounds.iter_mut().skip(*first) {
             if !under.reported && !under.round.is_open() {
                 under.reported = true;
                 *left -= 1;
-                report(Decided { round: &under.round, names, options });
+                let round = &under.round;
+                let rest =
+                    round.completed_by_one().map(|name| rest(usual, name, round, names, options));
+                report(Decided { round, names, options, rest });
             }
         }
         let reported = rounds.iter().skip(*first).take_while(|under| under.reported).count();
@@ -301,6 +311,8 @@ pub struct Decided<'a> {
     round: &'a Round,
     names: &'a [Arc<str>],
     options: &'a Options,
+    /// What is behind the id, where it is known.
+    rest: Option<&'a [u8]>,
 }
 
 impl fmt::Debug for Decided<'_> {
@@ -324,13 +336,34 @@ impl Decided<'_> {
 
     /// Appends the report as the dialect writes it.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.round.write(self.names, self.options, out);
+        self.round.write_id(self.options, out);
+        match self.rest {
+            Some(rest) => out.extend_from_slice(rest),
+            None => self.round.write_rest(self.names, self.options, out),
+        }
     }
 
     /// Appends the report in its short form.
     pub fn write_simple(&self, out: &mut Vec<u8>) {
         self.round.write_simple(self.names, self.options, out);
     }
+}
+
+/// What is behind the id in the report of such a round, kept for the next ones.
+fn rest<'a>(
+    usual: &'a mut Option<(u16, Vec<u8>)>,
+    name: u16,
+    round: &Round,
+    names: &[Arc<str>],
+    options: &Options,
+) -> &'a [u8] {
+    let (have, rest) = usual.get_or_insert_with(|| (name, Vec::new()));
+    if rest.is_empty() || *have != name {
+        *have = name;
+        rest.clear();
+        round.write_rest(names, options, rest);
+    }
+    rest
 }
 
 fn number(names: &mut Vec<Arc<str>>, name: &Arc<str>) -> u16 {

@@ -42,7 +42,8 @@ mod ws;
 pub use ack::{Ack, Validation};
 #[cfg(feature = "client")]
 pub use client::{
-    ClientError, ClientOptions, ClientReport, HydraClient, Others, Reply, Target, TargetError,
+    ClientError, ClientOptions, ClientReport, HydraClient, Others, Reconnect, Reply, Target,
+    TargetError,
 };
 pub use command::{Command, NotAMessage, has_line_terminator};
 pub use failure::{Failure, FailureKind};

@@ -137,11 +137,25 @@ impl Round {
         reason(self.code(options)).into()
     }
 
-    /// Appends the report, as a dialect writes it.
-    pub(crate) fn write(&self, names: &[Arc<str>], options: &Options, out: &mut Vec<u8>) {
+    /// The one ingestor, if there is one and it has completed the request. The reports of such
+    /// requests differ in their ids alone.
+    pub(crate) fn completed_by_one(&self) -> Option<u16> {
+        match self.states {
+            States::One(name, State::Completed) if !self.out_of_time => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Appends the beginning of the report, as a dialect writes it: up to the id.
+    pub(crate) fn write_id(&self, options: &Options, out: &mut Vec<u8>) {
         let head = options.dialect == Dialect::Head;
         out.extend_from_slice(if head { b"{\"correlationId\":" } else { b"{\"requestId\":" });
         write_string(self.id.as_str(), out);
+    }
+
+    /// Appends what is behind the id.
+    pub(crate) fn write_rest(&self, names: &[Arc<str>], options: &Options, out: &mut Vec<u8>) {
+        let head = options.dialect == Dialect::Head;
         if !head {
             out.extend_from_slice(b",\"status\":{\"code\":");
             write_number(self.code(options), out);

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "the tests of the server use more of it")]
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hydra_ws::{
@@ -77,6 +78,7 @@ async fn who_waits_too_long_is_told_and_the_connection_goes_on() {
     let server = start(ServerConfig::default()).await;
     let mut options = ClientOptions::default();
     options.timeout = Duration::from_millis(100);
+    options.reconnect = None;
     let client = HydraClient::connect(&target(&server, "/ws-ingest"), options).await.unwrap();
     assert!(matches!(client.send("hang").await, Err(ClientError::TimedOut)));
     server.keeper.go.notify_one();
@@ -126,4 +128,52 @@ async fn a_console_reads_all_before_the_end() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("OK[A=b]")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("\"requestId\":\"1\"")), "{lines:?}");
+}
+
+/// The server goes, and another one comes at its address: what was set is set again, and what
+/// waited meanwhile is sent.
+#[tokio::test]
+async fn a_lost_connection_is_opened_again_with_its_metadata() {
+    let first = start(ServerConfig::default()).await;
+    let second = start(ServerConfig::default()).await;
+    let addresses = [first.address, second.address];
+    let mut connections = 0;
+    let handles: Arc<Mutex<Vec<std::net::TcpStream>>> = Arc::default();
+    let kept = Arc::clone(&handles);
+    let mut options = ClientOptions::default();
+    options.timeout = Duration::from_secs(30);
+    let target = target(&first, "/ws-ingest/keeper");
+    let connect = move || {
+        // The second time nobody is there.
+        let refused = connections == 1;
+        let address = addresses[usize::from(connections > 0)];
+        connections += 1;
+        let kept = Arc::clone(&kept);
+        async move {
+            if refused {
+                return Err(std::io::ErrorKind::ConnectionRefused.into());
+            }
+            let stream = tokio::net::TcpStream::connect(address).await?.into_std()?;
+            kept.lock().unwrap().push(stream.try_clone()?);
+            tokio::net::TcpStream::from_std(stream)
+        }
+    };
+    let (client, _others) = HydraClient::connect_with(connect, &target, options).await.unwrap();
+    client.set("hydra-a", "1").await.unwrap();
+    client.set("hydra-b", "2").await.unwrap();
+    client.set("hydra-a", "3").await.unwrap();
+    let hanging = tokio::spawn({
+        let client = client.clone();
+        async move { client.send("hang").await }
+    });
+    while first.server.stats().requests == 0 {
+        tokio::task::yield_now().await;
+    }
+    handles.lock().unwrap()[0].shutdown(std::net::Shutdown::Both).unwrap();
+    // Nobody knows what became of it, so it is not sent again.
+    assert!(matches!(hanging.await.unwrap(), Err(ClientError::Closed)));
+    assert_eq!(client.send("behind the break").await.unwrap().code, 200);
+    let list = client.list().await.unwrap();
+    assert_eq!((list["HYDRA-A"].as_str(), list["HYDRA-B"].as_str()), ("3", "2"));
+    assert_eq!(*second.keeper.got.lock().unwrap(), [" behind the break"]);
 }

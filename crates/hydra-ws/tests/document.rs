@@ -1,5 +1,36 @@
 //! The default mode: Hydra's document first, and the code's accidents mended. One case for each
-//! choice that hydra.md marks.
+//! choice that hydra.md marks:
+//!
+//! | section | choice | case |
+//! | --- | --- | --- |
+//! | 0 | `doc` is the default dialect, `head` an option | `the_default_is_the_document` |
+//! | 0 | the key is `hydra-validation`, another is inert | `hydra_validation_strategy_does_nothing` |
+//! | 0 | an ack that `head` does not know is refused there | `head_refuses_words_that_it_does_not_know` |
+//! | 0 | HELP lists the four forms | `help_lists_all_forms_in_one_line` |
+//! | 0 | nobody joins | `nobody_there_and_nobody_joins` |
+//! | 0, 6.1 | all words of `hydra-ack` | `all_words_of_hydra_ack_are_honoured` |
+//! | 0 | `kafka_ingestor` without a broker | the gateway's `the_document_s_sample_and_what_is_missing_for_it` |
+//! | 0 | origins and hosts | `strangers_are_refused_on_sockets_and_http_alike` |
+//! | 1 | no upgrade: 400 | `a_plain_request_for_a_socket_is_told_so_in_every_dialect` |
+//! | 1 | `head` takes fields with `hydra-` | `head_takes_fields_with_the_prefix_and_the_dash` |
+//! | 2 | `multiline` | `line_terminators_are_an_option` |
+//! | 2.2 | an id for each message | `every_message_without_an_id_gets_its_own` |
+//! | 3.1 | listings in order | `a_listing_is_in_the_order_of_setting` |
+//! | 3.2 | `echo` | `the_document_s_sample`, `echo_is_an_option` |
+//! | 4 | binary: 400, the session stays | `a_bad_message_costs_itself_and_not_the_session` |
+//! | 4 | fragments are joined | `fragments` |
+//! | 4 | frames, time and size are limited | `too_many_frames_cost_the_message_and_not_the_session`, `a_slow_message_is_refused_and_its_rest_dropped`, `violations` |
+//! | 4 | the first message is not lost | `a_message_right_behind_the_handshake` |
+//! | 4 | close frames are answered | `closing_handshakes` |
+//! | 4 | pings, and 1001 for silence | `silence_is_pinged_and_then_closed` |
+//! | 4 | never drop | `a_client_that_does_not_read_is_held_back_and_loses_nothing` |
+//! | 5.1 | errors are 500 | `errors_are_500_and_the_highest_code_counts` |
+//! | 5.2 | the highest code | `errors_are_500_and_the_highest_code_counts` |
+//! | 0, 5.2 | a name in the path pins | `without_a_name_everybody_is_asked_and_with_one_only_that_ingestor` |
+//! | 6 | an unknown validation is strict | `an_unknown_validation_is_strict` |
+//! | 6.1 | `persisted`: on disk | the gateway's `what_was_reported_survives_a_kill` |
+//! | 6.1 | `explicit`: delivered | the gateway's `explicit_waits_for_the_destinations` |
+//! | 7 | a name in an HTTP path pins | `a_name_in_an_http_path_pins` |
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::collections::HashSet;
@@ -165,6 +196,63 @@ fn the_document_s_sample() {
     );
     assert_eq!(server.last().metadata().get("hydra-kafka-topic"), Some("test-topic"));
     assert_eq!(server.last().ack(), Ack::Replicated);
+}
+
+#[test]
+fn the_default_is_the_document() {
+    let options = Options::default();
+    assert_eq!(options.dialect, Dialect::Doc);
+    assert_eq!(options.compat, hydra_ws::Compat::Document);
+    assert_eq!(options.echo, hydra_ws::Echo::Document);
+    let head = Server::new(Options::new(Dialect::Head), &["a"]);
+    let report = head.connect("/ws-ingest", &[]).say("-i 1 p");
+    assert_eq!(report, r#"{"correlationId":"1","ingestors":{"a":{"code":200,"message":"OK"}}}"#);
+}
+
+#[test]
+fn hydra_validation_strategy_does_nothing() {
+    let server = doc();
+    let mut client = server.connect("/ws-ingest", &[("hydra-validation-strategy", "relaxed")]);
+    client.say("p");
+    assert_eq!(server.last().validation(), Validation::Strict);
+    assert!(client.say("-c set").contains("HYDRA-VALIDATION-STRATEGY -> relaxed"));
+}
+
+#[test]
+fn head_refuses_words_that_it_does_not_know() {
+    let server = Server::new(Options::new(Dialect::Head), &["a"]);
+    let mut client = server.connect("/ws-ingest", &[]);
+    client.say("-c set hydra-ack = persisted");
+    let reply = client.say("-c set hydra-ack = explicit");
+    assert_eq!(
+        reply,
+        r#"{"message":"BAD REQUEST[hydra-ack=explicit] is not a valid ack strategy.","status":400}"#
+    );
+    client.say("p");
+    assert_eq!(server.last().ack(), Ack::Persisted, "what was set stays");
+}
+
+/// The table above names cases that there are, here or beside it.
+#[test]
+fn every_choice_has_its_case() {
+    let here = include_str!("document.rs");
+    let others = [
+        include_str!("server/conformance.rs"),
+        include_str!("server/http.rs"),
+        include_str!("server/limits.rs"),
+    ];
+    let rows = here.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(2);
+    let mut count = 0;
+    for row in rows {
+        let cases = row.rsplit(" | ").next().unwrap();
+        for name in cases.split(", ").filter(|name| !name.starts_with("the gateway's ")) {
+            let case = format!("fn {}(", name.trim_end_matches(" |").trim_matches('`'));
+            let found = here.contains(&case) || others.iter().any(|file| file.contains(&case));
+            assert!(found, "{case} of {row}");
+            count += 1;
+        }
+    }
+    assert!(count >= 25, "{count} cases were looked for");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use ingest_mux::Announcement;
 use ingest_wire::IngesterState;
 use serde::Serialize;
 
@@ -14,6 +15,8 @@ const MAX_CHILDREN: usize = 1024;
 const MAX_NAMES: usize = 64;
 /// The longest text that is kept of what an ingester says, in bytes.
 const MAX_TEXT: usize = 256;
+/// What an ingester says is told upward in so many bytes of JSON at most.
+const MAX_TOLD: usize = 16 << 10;
 
 /// What is known of one ingester; its JSON is part of `/status`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -61,10 +64,11 @@ struct Known {
     seen: Instant,
 }
 
-/// The ingesters of a source, bounded.
+/// The ingesters of a source, bounded. What they say goes on to the indexers, as of those behind us.
 #[derive(Debug, Default)]
 pub struct Children {
     known: Mutex<BTreeMap<String, Known>>,
+    upward: OnceLock<Announcement>,
 }
 
 /// Who a connection belongs to, as far as it has said.
@@ -97,6 +101,11 @@ fn cut(text: &str) -> String {
 impl Children {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on what they say is told to the indexers too.
+    pub(crate) fn tell(&self, upward: Announcement) {
+        let _ = self.upward.set(upward);
     }
 
     /// A connection has said who it is: the key for [`Children::left`].
@@ -150,13 +159,23 @@ impl Children {
         child.tags = state.tags.len();
         child.cache_size = state.cache_size;
         child.children = state.children.keys().take(MAX_NAMES).map(|name| cut(name)).collect();
+        let told = self.upward.get().map(|upward| (upward, told(state, &child.peer)));
+        drop(known);
+        if let Some((upward, told)) = told {
+            upward.set_child(key, told);
+        }
     }
 
     /// A connection has ended.
     pub(crate) fn left(&self, key: &str) {
-        if let Some(entry) = self.lock().get_mut(key) {
-            entry.seen = Instant::now();
-            entry.child.connections = entry.child.connections.saturating_sub(1);
+        let mut known = self.lock();
+        let Some(entry) = known.get_mut(key) else { return };
+        entry.seen = Instant::now();
+        entry.child.connections = entry.child.connections.saturating_sub(1);
+        let is_gone = entry.child.connections == 0;
+        drop(known);
+        if is_gone && let Some(upward) = self.upward.get() {
+            upward.remove_child(key);
         }
     }
 
@@ -173,6 +192,30 @@ impl Children {
             .collect();
         children.sort_by(|a, b| (&a.name, &a.uuid, &a.peer).cmp(&(&b.name, &b.uuid, &b.peer)));
         children
+    }
+}
+
+/// What is told upward of an ingester: what it says, with its address. Of one that says too much its
+/// configuration, its metadata, its tags and those behind it are left out.
+fn told(state: &IngesterState, peer: &str) -> IngesterState {
+    let ip = if state.ip.is_empty() { peer } else { &state.ip };
+    let whole = IngesterState { ip: cut(ip), ..state.clone() };
+    if whole.to_json().is_ok_and(|json| json.len() <= MAX_TOLD) {
+        return whole;
+    }
+    IngesterState {
+        uuid: cut(&state.uuid),
+        name: cut(&state.name),
+        version: cut(&state.version),
+        label: cut(&state.label),
+        hostname: cut(&state.hostname),
+        cache_state: cut(&state.cache_state),
+        last_seen: cut(&state.last_seen),
+        tags: Vec::new(),
+        children: BTreeMap::new(),
+        configuration: None,
+        metadata: None,
+        ..whole
     }
 }
 
@@ -215,6 +258,19 @@ mod tests {
         assert_eq!((list[0].entries, list[0].connections), (7, 0));
         assert!((list[0].uptime_seconds - 1.5).abs() < 1e-9);
         assert_eq!(list[0].peer, "10.0.1.1");
+    }
+
+    #[test]
+    fn too_much_is_not_told_upward() {
+        let mut state = IngesterState { name: "a".into(), entries: 5, ..IngesterState::default() };
+        state.tags = vec!["t".repeat(100)];
+        assert_eq!(told(&state, "10.0.0.1").tags, state.tags);
+        assert_eq!(told(&state, "10.0.0.1").ip, "10.0.0.1");
+        state.tags = vec!["t".repeat(100); 200];
+        state.ip = "10.0.0.2".into();
+        let cut = told(&state, "10.0.0.1");
+        assert_eq!((cut.tags.len(), cut.entries, &*cut.ip, &*cut.name), (0, 5, "10.0.0.2", "a"));
+        assert!(cut.to_json().unwrap().len() < MAX_TOLD);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What a source counts. Items are what the protocol carries (lines, say); each is accepted, or
 //! refused for exactly one reason.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -119,6 +118,10 @@ pub struct SourceCounters {
     pub children: Children,
     /// Times that reading waited for the budget or the log.
     pub waits: Counter,
+    /// Times that reading waited because a connection sent more than its rate allows.
+    pub rate_waits: Counter,
+    /// Refused items that were kept under the tag of the source's `rejects`.
+    pub kept_rejects: Counter,
     /// Datagrams that the kernel dropped before they could be read. Not items: nobody knows how
     /// many lines they held.
     pub kernel_drops: Counter,
@@ -141,6 +144,8 @@ impl SourceCounters {
             connections_refused: Counter::default(),
             children: Children::default(),
             waits: Counter::default(),
+            rate_waits: Counter::default(),
+            kept_rejects: Counter::default(),
             kernel_drops: Counter::default(),
         }
     }
@@ -160,10 +165,9 @@ impl SourceCounters {
         self.listen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// It listens there from now on.
-    pub(crate) fn listens(&self, address: Option<SocketAddr>) {
-        let listen = address.map(|address| address.to_string()).unwrap_or_default();
-        *self.listen.lock().unwrap_or_else(PoisonError::into_inner) = listen;
+    /// It takes its data from there from now on; nothing when it does no more.
+    pub(crate) fn listens(&self, place: String) {
+        *self.listen.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
     /// From now on what the log drops of this source is not counted as accepted.

@@ -2,6 +2,8 @@
 //! ingestry program.
 
 pub mod admin;
+#[cfg(feature = "amqp")]
+mod broker;
 pub mod children;
 pub mod cli;
 pub mod config;
@@ -11,15 +13,18 @@ mod gateway;
 mod inherited;
 mod log_options;
 pub mod map;
+mod relay;
 mod reload_files;
 mod secret;
 mod sidecars;
 mod sources;
 mod suggest;
 pub mod units;
+mod unix_socket;
 
 pub use gateway::{
     Builder, Gateway, GatewayError, ReloadError, ReloadOptions, Reloaded, STOP_DEADLINE, StopReport,
 };
 pub use inherited::Inherited;
+pub use relay::LogRelay;
 pub use secret::IngestSecretError;

@@ -1,7 +1,9 @@
 //! Configuration files from outside: what loads, what does not, and what is said about it.
 //!
 //! The files `configs/*.txt` hold cases: `=== name`, the text of a configuration, `---`, and
-//! exactly what is reported about it when the file is called `f`.
+//! exactly what is reported about it when the file is called `f`. After a change of a message,
+//! `INGESTRY_WRITE_CASES=1 cargo test -p ingest-gateway --test config reported` writes what is
+//! reported now into the files, and fails; what is to be read is the difference.
 #![allow(clippy::indexing_slicing, clippy::print_stdout)]
 
 #[path = "support/mutate.rs"]
@@ -11,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingest_gateway::config::{
-    BadTags, Config, DestinationKind, Durability, Infinity, Loaded, MAX_FILE, OnFull, Policy,
-    Profile, Protocol, Rejected, SecretFrom, SourceKind, Tagged, Values, load, parse,
+    BadTags, Config, DestinationKind, Durability, Infinity, Loaded, LogFormat, LogLevel, MAX_FILE,
+    OnFull, Policy, Profile, Protocol, Rejected, SecretFrom, SourceKind, Tagged, Values, load,
+    parse,
 };
 
 use mutate::{Random, mutate};
@@ -20,11 +23,19 @@ use mutate::{Random, mutate};
 const SYNTAX: &str = include_str!("configs/syntax.txt");
 const LOG: &str = include_str!("configs/log.txt");
 const SOURCES: &str = include_str!("configs/sources.txt");
+const UNITS: &str = include_str!("configs/units.txt");
+const NAMES: &str = include_str!("configs/names.txt");
+const PEERS: &str = include_str!("configs/peers.txt");
 const REST: &str = include_str!("configs/rest.txt");
+#[cfg(feature = "amqp")]
+const AMQP: &str = include_str!("configs/amqp.txt");
 const WARNINGS: &str = include_str!("configs/warnings.txt");
 const FULL: &str = include_str!("configs/full.toml");
 const DEFAULTS: &str = include_str!("configs/defaults.toml");
 const EXAMPLE: &str = include_str!("configs/example.toml");
+
+/// Every file of cases that do not load.
+const BROKEN: [&str; 7] = [SYNTAX, LOG, SOURCES, UNITS, NAMES, PEERS, REST];
 
 fn read(text: &str) -> Result<Loaded, Rejected> {
     parse(Path::new("f"), text.as_bytes())
@@ -78,9 +89,9 @@ fn cases(text: &str) -> impl Iterator<Item = Case<'_>> {
 }
 
 /// Compares every case, prints all that differ, and returns how many there were.
-fn check(text: &str) -> usize {
+fn check(texts: &[&str]) -> usize {
     let (mut count, mut wrong) = (0, 0);
-    for Case { name, config, expected } in cases(text) {
+    for Case { name, config, expected } in texts.iter().copied().flat_map(cases) {
         count += 1;
         let found = report(&read(config));
         if found != expected {
@@ -92,20 +103,73 @@ fn check(text: &str) -> usize {
     count
 }
 
+fn write_what_is_reported_now() -> ! {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs");
+    let names = ["syntax", "log", "sources", "units", "names", "peers", "rest", "warnings"];
+    for (name, text) in names.iter().zip(BROKEN.iter().chain(&[WARNINGS])) {
+        let case = |Case { name, config, .. }: Case<'_>| {
+            format!("=== {name}\n{config}---\n{}", report(&read(config)))
+        };
+        let text: String = cases(text).map(case).collect();
+        std::fs::write(dir.join(name).with_extension("txt"), text).unwrap();
+    }
+    panic!("written: now read the difference");
+}
+
 #[test]
 fn what_is_broken_is_reported() {
-    let counts = [SYNTAX, LOG, SOURCES, REST].map(check);
-    assert!(counts.iter().sum::<usize>() >= 120, "{counts:?}");
+    if std::env::var_os("INGESTRY_WRITE_CASES").is_some() {
+        write_what_is_reported_now();
+    }
+    let count = check(&BROKEN);
+    assert!(count >= 300, "{count}");
+}
+
+#[cfg(feature = "amqp")]
+#[test]
+fn what_is_broken_of_brokers_is_reported() {
+    assert!(check(&[AMQP]) >= 2);
+}
+
+#[cfg(not(feature = "amqp"))]
+#[test]
+fn a_build_without_brokers_says_so() {
+    let found = report(&read("[sources.a]\ntype = \"amqp\"\n"));
+    assert!(found.contains("not in this build") && found.contains("\"amqp\""), "{found}");
 }
 
 #[test]
 fn what_is_odd_is_warned_about() {
-    assert!(check(WARNINGS) >= 6);
+    assert!(check(&[WARNINGS]) >= 6);
+}
+
+/// A message that an operator can act on.
+#[test]
+fn every_message_has_its_place_its_key_what_was_found_and_what_is_allowed() {
+    let (mut all, mut keyless) = (0, 0);
+    for case in BROKEN.into_iter().flat_map(cases) {
+        for line in case.expected.lines().filter(|line| !line.contains(": warning: ")) {
+            let mut parts = line.splitn(4, ':');
+            let place = [parts.next(), parts.next(), parts.next()];
+            assert_eq!(place[0], Some("f"), "{line}");
+            for number in &place[1..] {
+                assert!(number.unwrap().parse::<usize>().unwrap() >= 1, "{line}");
+            }
+            let rest = parts.next().unwrap();
+            let (key, message) = rest.split_once(": found ").unwrap();
+            let (found, allowed) = message.split_once("; allowed: ").unwrap();
+            assert!(key.len() > 1 && !found.is_empty() && !allowed.is_empty(), "{line}");
+            all += 1;
+            keyless += usize::from(key == " syntax");
+        }
+    }
+    // Where the text is so broken that no key can be told.
+    assert!(all >= 350 && keyless <= 20, "{keyless} of {all} name no key");
 }
 
 #[test]
 fn no_broken_case_loads() {
-    for case in [SYNTAX, LOG, SOURCES, REST].into_iter().flat_map(cases) {
+    for case in BROKEN.into_iter().flat_map(cases) {
         assert!(read(case.config).is_err(), "{}", case.name);
     }
 }
@@ -175,6 +239,8 @@ fn every_key_arrives() {
     assert_eq!(config.log.memory, 128 << 20);
     assert_eq!(config.log.keep.bytes, Some(3 << 29));
     assert_eq!(config.log.keep.age, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!((config.logs.format, config.logs.level), (LogFormat::Json, LogLevel::Warn));
+    assert_eq!((config.logs.repeat, config.logs.period), (5, Some(Duration::from_secs(60))));
     assert!(!config.admin.enabled && config.admin.control && config.admin.allow_public);
     assert_eq!(config.admin.listen.to_string(), "[::]:8911");
 
@@ -254,11 +320,16 @@ fn no_text_makes_it_panic() {
     let example = example();
     let seeds: Vec<&str> = [FULL, DEFAULTS, example.as_str()]
         .into_iter()
-        .chain([LOG, SOURCES, REST, WARNINGS].into_iter().flat_map(cases).map(|case| case.config))
+        .chain(
+            [LOG, SOURCES, UNITS, NAMES, PEERS, REST, WARNINGS]
+                .into_iter()
+                .flat_map(cases)
+                .map(|case| case.config),
+        )
         .collect();
     let (mut good, mut bad) = (0, 0);
     for round in 0..20_000 {
-        let seed = if round % 2 == 0 { random.below(3) } else { random.below(seeds.len()) };
+        let seed = if round % 3 != 0 { random.below(3) } else { random.below(seeds.len()) };
         let text = mutate(seeds[seed].as_bytes(), &mut random);
         let result = parse(Path::new("f"), &text);
         let lines = text.iter().filter(|b| **b == b'\n').count() + 1;

@@ -48,7 +48,7 @@ pub(crate) fn look(log: &Log, outputs: &[Arc<Shared>]) {
 }
 
 /// The first LSN of `range` from which it is so; its end if it never is.
-fn reaching(range: Range<Lsn>, is_so: impl Fn(Lsn) -> bool) -> Lsn {
+pub(crate) fn reaching(range: Range<Lsn>, mut is_so: impl FnMut(Lsn) -> bool) -> Lsn {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -60,6 +60,7 @@ mod names;
 mod output;
 mod outputs;
 mod rate;
+mod relay;
 mod sender;
 mod shared;
 mod source;
@@ -75,7 +76,7 @@ pub use destination::{Destination, LinkError, LinkFuture, SharedDestination, Tro
 pub use durability::{Accepted, Durability, State};
 pub use error::{DefineError, SendError, StartError, Undelivered};
 #[cfg(feature = "gravwell")]
-pub use gravwell::{Confirm, Gravwell};
+pub use gravwell::{Confirm, Dial, DialFuture, Gravwell, Stream};
 pub use ingest_entry::TagPattern;
 pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
 pub use kept::KeptOutput;
@@ -83,6 +84,7 @@ pub use lease::{Entries, Lease, Leases, StableId};
 pub use muxer::{Muxer, Tags};
 pub use output::{Filter, From, OnLag, Policy};
 pub use rate::{Rate, RateError};
+pub use relay::{Relay, Severity};
 pub use sender::{HandedOver, Sender};
 pub use source::{Batch, Grant, Sent, Source};
 pub use status::{CloseReport, LinkPhase, LinkState, OutputStatus, Status};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingest_entry::{TagId, TagName};
-use ingest_wal::{Catalog, Cursor, Limits, Log, Lsn, MissingCause, Options, Tally, Writer};
+use ingest_wal::{Catalog, Cursor, Item, Limits, Log, Lsn, MissingCause, Options, Tally, Writer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use crate::names::Names;
 use crate::output::{Account, From};
 use crate::outputs::{Outputs, Tasks};
 use crate::rate::Limiter;
+use crate::relay::Relay;
 use crate::sender::Sender;
 use crate::shared::Shared;
 use crate::source::{Common, Source};
@@ -232,6 +233,19 @@ impl Muxer {
         Ok(Sender::new(source, self.delivery.clone(), self.tags(), self.refusals.clone()))
     }
 
+    /// Takes the lines of a program's own log, and makes entries of the tag `gravwell` of them, under
+    /// the name `log`.
+    ///
+    /// # Errors
+    /// [`DefineError`].
+    pub fn relay(&self) -> Result<Relay, DefineError> {
+        let source = self.source("log", crate::relay::BUDGET)?;
+        if let Ok(tag) = TagName::new("gravwell") {
+            self.tag(&tag)?;
+        }
+        Ok(Relay::new(source, Arc::clone(&self.common.about)))
+    }
+
     /// What destinations are told of this muxer, to be changed.
     #[cfg(feature = "gravwell")]
     #[must_use]
@@ -379,12 +393,32 @@ pub(crate) fn first_account(log: &Log, kept: Option<Account>, from: From) -> Acc
         let forgotten = !log.recovery().snapshot && !log.recovery().new;
         let start = match from {
             From::End if !forgotten => durable,
+            From::Arrived(at) if !forgotten => arrived(log, at),
             _ => log.oldest().min(durable),
         };
         let accepted = log.status().accepted;
         let held = held(log, start..durable);
         Account::new(start, accepted.saturating_sub(held))
     })
+}
+
+/// The first LSN whose record arrived at `at` or later, unix nanoseconds. What cannot be read counts
+/// as late: rather too much than too little.
+fn arrived(log: &Log, at: i64) -> Lsn {
+    let durable = log.writer().synced_end();
+    let oldest = log.oldest().min(durable);
+    let mut reader = log.reader(oldest);
+    let mut is_late = |lsn| {
+        reader.seek(lsn);
+        loop {
+            match reader.next_item() {
+                Ok(Some(Item::Record(record))) => return record.header.arrival >= at,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return true,
+            }
+        }
+    };
+    lag::reaching(oldest..durable, &mut is_late)
 }
 
 /// LSNs of `range` that were accepted.

@@ -47,6 +47,10 @@ pub enum From {
     End,
     /// With the oldest entry that is there.
     Oldest,
+    /// With the first that arrived at this time or later, in unix nanoseconds, or with what is
+    /// accepted from now on. It is found by halving: where a clock was set back, with one of the
+    /// places at which that time begins.
+    Arrived(i64),
 }
 
 /// What happens when an output lags while another is healthy. When it is the only one, or all lag,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ingest_entry::{EntryRef, Source as Address, TagId, TagName, Timestamp, ValueRef, Values};
 use ingest_mux::{
-    AttachValue, Builder, Destination, Durability, Filter, Leases, LinkFuture, Muxer, OnLag,
-    Options, Output, SendError, Sender, State,
+    AttachValue, Builder, Destination, Durability, Filter, Identity, Leases, LinkFuture, Muxer,
+    OnLag, Options, Output, SendError, Sender, Severity, State,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -353,6 +353,31 @@ async fn a_dead_output_gives_its_oldest_up_before_it_stops_a_healthy_one() {
     let lost = dead.lost["lag"];
     assert!(lost > 3_000 && dead.queued > 0, "{lost} lost, {} queued", dead.queued);
     assert_eq!((lost + dead.queued, healthy.confirmed), (6_000, 6_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_programs_own_log_goes_where_all_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Gate::new(true);
+    let identity = Identity { name: "our relay".into(), uuid: "u-1".into(), ..Identity::default() };
+    let output = Output::new("out").link(place.clone());
+    let muxer = on_disk(&dir).identity(identity).output(output).start().unwrap();
+    let relay = muxer.relay().unwrap();
+    let link = [("indexer", "a\\b]\"c")];
+    assert!(relay.line(Severity::Warning, "mux:link", &link, "reconnecting\n"));
+    muxer.flush(LONG).await.unwrap();
+    let line = place.texts().remove(0);
+    let (start, rest) = line.split_once(' ').unwrap();
+    let (time, rest) = rest.split_once(' ').unwrap();
+    assert_eq!(start, "<12>1");
+    assert!(time.ends_with('Z') && time.len() <= "2026-11-21T07:48:48.218214Z".len(), "{time}");
+    let (_host, rest) = rest.split_once(' ').unwrap();
+    let expected = r#"ourrelay - mux:link [gw@1 indexer="a\\b\]\"c" ingester="our relay" ingesteruuid="u-1"] reconnecting"#;
+    assert_eq!(rest, expected);
+    muxer.close(LONG).await;
+    // It never waits.
+    assert!(!relay.line(Severity::Info, "mux", &[], "too late"));
+    assert_eq!(relay.dropped(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,10 +79,14 @@ fn start(dir: &Path, outputs: Vec<Output>) -> Muxer {
 }
 
 async fn send(muxer: &Muxer, tag: &str, data: &[String]) {
+    send_at(muxer, tag, data, 5).await;
+}
+
+async fn send_at(muxer: &Muxer, tag: &str, data: &[String], arrival: i64) {
     let source = muxer.source("test", 1 << 20).unwrap();
     let tag = muxer.tag(&TagName::new(tag).unwrap()).unwrap();
     let grant = source.grant(64 * 1024).await;
-    let mut batch = source.batch(grant, 5, Level::Disk);
+    let mut batch = source.batch(grant, arrival, Level::Disk);
     for data in data {
         let entry = EntryRef::new(Timestamp::UNIX_EPOCH, Address::NONE, tag, data.as_bytes());
         batch.push(&entry).unwrap();
@@ -174,6 +178,26 @@ async fn a_backlog_survives_a_restart_and_a_new_output_starts_where_it_should() 
         muxer.status().outputs.into_iter().map(|o| (o.name, o.configured)).collect();
     assert_eq!(names, [("all".into(), false), ("late".into(), false), ("out".into(), false)]);
     muxer.close(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_can_begin_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let muxer = start(dir.path(), vec![]);
+    for batch in 0..9 {
+        let lines = lines(batch * 10..batch * 10 + 10);
+        send_at(&muxer, "graphite", &lines, batch as i64 * 1_000).await;
+    }
+    muxer.close(Duration::ZERO).await;
+    for (at, first) in [(i64::MIN, 0), (0, 0), (1, 10), (5_000, 50), (7_999, 80), (9_000, 90)] {
+        let out = Arc::new(Memory::default());
+        let output = Output::new(format!("from {at}")).from(From::Arrived(at)).link(out.clone());
+        let muxer = start(dir.path(), vec![output]);
+        assert_eq!(texts(&out.wait_for(90 - first).await), lines(first..90), "from {at}");
+        let report = muxer.close(Duration::from_secs(5)).await;
+        let output = report.outputs.iter().find(|output| output.configured).unwrap();
+        assert!(output.balanced && output.accepted == 90 - first as u64, "{output:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

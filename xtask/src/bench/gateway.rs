@@ -1,6 +1,7 @@
 //! The real program, as users get it, with a data directory of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,6 +17,9 @@ use crate::crash::{Profile, build};
 /// How long it may take to start and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where Linux keeps files in memory.
+const MEMORY: &str = "/dev/shm";
+
 /// A gateway that runs; killed and reaped when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -27,14 +31,36 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts one with only this source, with these variables in its environment.
     pub(crate) fn start(source: &str, env: &[(&str, &str)]) -> Result<Self> {
-        let program = build(Profile::Release, false)?;
+        Self::start_in(tempfile::tempdir()?, source, env)
+    }
+
+    /// Starts one whose data directory is in memory: its disk is not what is measured.
+    pub(crate) fn start_in_memory(source: &str) -> Result<Self> {
+        let dir = tempfile::tempdir_in(MEMORY).context("a file system in memory is needed")?;
+        Self::start_in(dir, source, &[])
+    }
+
+    fn start_in(dir: TempDir, source: &str, env: &[(&str, &str)]) -> Result<Self> {
+        let data = dir.path().join("data").into_os_string();
+        let listen = format!("{source}=127.0.0.1:0");
+        Self::run(dir, &["--data-dir".into(), data, "--listen".into(), listen.into()], env)
+    }
+
+    /// Starts one with this configuration, but for the directory of its log.
+    pub(crate) fn configured(config: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
+        let file = dir.path().join("ingestry.toml");
+        let data = dir.path().join("data");
+        std::fs::write(&file, format!("[log]\ndir = {data:?}\n{config}"))?;
+        Self::run(dir, &["--config".into(), file.into_os_string()], &[])
+    }
+
+    fn run(dir: TempDir, args: &[OsString], env: &[(&str, &str)]) -> Result<Self> {
+        let program = build(Profile::Release, false)?;
         let ports = dir.path().join("ports.json");
         let output = File::create(dir.path().join("output"))?;
         let mut command = Command::new(program);
-        command.arg("run").arg("--data-dir").arg(dir.path().join("data"));
-        command.args(["--listen", &format!("{source}=127.0.0.1:0")]);
-        command.arg("--ports-file").arg(&ports).envs(env.iter().copied());
+        command.arg("run").args(args).arg("--ports-file").arg(&ports).envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("cannot start the gateway")?;
         let mut gateway = Self { child, dir, addresses: BTreeMap::new() };
@@ -60,6 +86,11 @@ impl Gateway {
     /// The peak of its resident memory.
     pub(crate) fn rss_mib(&self) -> Result<f64> {
         usage::peak_rss_mib(&self.child.id().to_string())
+    }
+
+    /// Its resident memory now.
+    pub(crate) fn rss_now_mib(&self) -> Result<f64> {
+        usage::rss_mib(self.child.id())
     }
 
     /// Stops it in order.

@@ -13,6 +13,8 @@ mod case;
 mod gateway;
 #[cfg(feature = "bench")]
 mod graphite;
+#[cfg(feature = "bench")]
+mod hydra;
 mod launch;
 #[cfg(feature = "bench")]
 mod loggregator;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{graphite, loggregator, mux, report, rounds, usage, wal, wire};
+use super::{graphite, hydra, loggregator, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 7] = [
+const SUITES: [(&str, Cases); 8] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
@@ -21,6 +21,7 @@ const SUITES: [(&str, Cases); 7] = [
     ("attack", wire::attack::cases),
     ("graphite", graphite::cases),
     ("loggregator", loggregator::cases),
+    ("hydra", hydra::cases),
 ];
 
 /// How often each case runs: fewer are for trying things, and say so.
@@ -94,6 +95,10 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
+        graphite::SENDER => graphite::send(serde_json::from_str(args)?),
+        graphite::SINK => graphite::sink(serde_json::from_str(args)?),
+        hydra::CLIENT => hydra::client(serde_json::from_str(args)?),
+        hydra::ECHO => hydra::echo(),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         loggregator::CODEC => loggregator::codec(serde_json::from_str(args)?),

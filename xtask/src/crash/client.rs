@@ -10,7 +10,7 @@ use super::oracle::{self, Id};
 use super::plan::Connection;
 
 /// How long anything on a socket may take. The gateway is killed long before.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) connection: u32,
     /// Lines that were handed to the system, the last ones perhaps in part.
     pub(crate) sent: u64,
+    /// The highest line with a report of its own; for sources that have such.
+    pub(crate) reported: u64,
     pub(crate) end: End,
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn run(connections: &[Connection], contact: &Contact) -> Vec<Outcome>
             Err(error) => End::Broken(Instant::now(), error),
         };
         let complete = matches!(end, End::EndOfFile(_));
-        outcomes.push(Outcome { connection: plan.number, sent, end });
+        outcomes.push(Outcome { connection: plan.number, sent, reported: 0, end });
         if !complete {
             break;
         }

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_happened_is_counted() {
         let (killed, killed_at) = (Instant::now(), SystemTime::now());
-        let outcome = |connection, sent, end| Outcome { connection, sent, end };
+        let outcome = |connection, sent, end| Outcome { connection, sent, reported: 0, end };
         let broken = || End::Broken(killed, io::ErrorKind::ConnectionReset.into());
         let after = killed + Duration::from_millis(1);
         let mut done = Done {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
+use super::delivery::Output;
 use super::plan::{Act, Deed, Policy, Spread};
 use super::program::{Gateway, Place, Program};
 
@@ -38,6 +39,8 @@ struct Node {
     address: Option<SocketAddr>,
     running: Option<Gateway>,
     stalled: bool,
+    /// How often it was killed.
+    kills: u32,
 }
 
 impl Fleet {
@@ -48,12 +51,13 @@ impl Fleet {
         name: &str,
         spread: Spread,
     ) -> Result<Self> {
-        let program = Program { plant: None, beacon: None, binary: program.binary.clone() };
+        let (binary, source) = (program.binary.clone(), program.source);
+        let program = Program { binary, source, plant: None, beacon: None };
         let node = |number: u32| {
             let data = work.join(format!("{name}-destination-{number}"));
             let with = |end: &str| data.with_extension(end);
             let place = Place { ports: with("ports"), output: with("txt"), data: data.clone() };
-            Node { place, address: None, running: None, stalled: false }
+            Node { place, address: None, running: None, stalled: false, kills: 0 }
         };
         let nodes = (0..spread.places).map(node).collect();
         let mut fleet = Self { program, spread, nodes };
@@ -103,24 +107,31 @@ impl Fleet {
                  policy = \"{policy}\"\nsecret = \"env:INGEST_SECRET\"\n"
             )
         };
+        let name = |at| name_of(self.spread.policy, at);
         match self.spread.policy {
-            Policy::Share => section("all", &targets.join(", "), "share"),
-            Policy::FailOver => section("all", &targets.join(", "), "fail-over"),
+            Policy::Share => section(&name(0), &targets.join(", "), "share"),
+            Policy::FailOver => section(&name(0), &targets.join(", "), "fail-over"),
             Policy::Replicate => {
                 let each = targets.iter().enumerate();
-                each.map(|(at, target)| section(&format!("copy{at}"), target, "share")).collect()
+                each.map(|(at, target)| section(&name(at), target, "share")).collect()
             }
         }
     }
 
-    /// What has arrived: for each output the lines of all its places, one after the other.
-    pub(crate) fn arrived(&self) -> Result<Vec<Vec<u8>>> {
-        let mut outputs: Vec<Vec<u8>> = Vec::new();
-        for node in &self.nodes {
-            let found = self.program.search(&node.place.data)?;
+    /// What has arrived: each output, with the name that it has in the configuration.
+    pub(crate) fn outputs(&self) -> Result<Vec<(String, Output)>> {
+        let mut outputs: Vec<(String, Output)> = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let lines = self.program.search(&node.place.data)?.lines;
             match outputs.first_mut() {
-                Some(all) if self.spread.policy != Policy::Replicate => all.extend(found.lines),
-                _ => outputs.push(found.lines),
+                Some((_, all)) if self.spread.policy != Policy::Replicate => {
+                    all.places.push(lines);
+                    all.kills += node.kills;
+                }
+                _ => {
+                    let output = Output { places: vec![lines], kills: node.kills, unkept: 0 };
+                    outputs.push((name_of(self.spread.policy, at), output));
+                }
             }
         }
         Ok(outputs)
@@ -137,6 +148,14 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+}
+
+/// The name of an output.
+fn name_of(policy: Policy, at: usize) -> String {
+    match policy {
+        Policy::Share | Policy::FailOver => "all".to_owned(),
+        Policy::Replicate => format!("copy{at}"),
     }
 }
 
@@ -159,7 +178,10 @@ impl Node {
     /// Whether there was somebody to be killed.
     fn kill(&mut self) -> Result<bool> {
         self.stalled = false;
-        self.running.take().map_or(Ok(false), |gateway| gateway.kill().map(|_| true))
+        let Some(gateway) = self.running.take() else { return Ok(false) };
+        gateway.kill()?;
+        self.kills += 1;
+        Ok(true)
     }
 
     fn stall(&mut self) -> Result<bool> {
@@ -179,12 +201,14 @@ mod tests {
     use super::*;
 
     fn fleet(policy: Policy) -> Fleet {
-        let program = Program { binary: "none".into(), plant: None, beacon: None };
+        let source = crate::crash::Source::Graphite;
+        let program = Program { binary: "none".into(), source, plant: None, beacon: None };
         let node = |port: u16| Node {
             place: Place { data: "d".into(), ports: "p".into(), output: "o".into() },
             address: Some(([127, 0, 0, 1], port).into()),
             running: None,
             stalled: false,
+            kills: 0,
         };
         let spread = Spread { places: 2, policy };
         Fleet { program, spread, nodes: vec![node(1), node(2)] }

@@ -4,8 +4,10 @@
 //! A kill leaves the system's caches as they are. It says that an end of file is never seen too
 //! early, that recovery loses and invents nothing, and, with `--plant`, that it would notice if this
 //! were not so. The gateway sends on to one to three others, honest ones, which are killed and
-//! stalled meanwhile; before a directory is left, everything must have arrived. With `--power` a kill is a power cut: a layer in the program (`ingest_wal::PowerCut`
-//! says what it covers) keeps every byte and name that no sync covered in the process's memory.
+//! stalled meanwhile; before a directory is left, everything must have arrived, in the order that is
+//! promised, and not more often than what was on its way and what the kept state did not know. With
+//! `--power` a kill is a power cut: a layer in the program (`ingest_wal::PowerCut` says what it covers)
+//! keeps every byte and name that no sync covered in the process's memory.
 
 mod client;
 mod coverage;
@@ -15,6 +17,7 @@ mod oracle;
 mod plan;
 mod program;
 mod round;
+mod sessions;
 mod trial;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -24,27 +27,29 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, ensure};
 
 use self::coverage::Coverage;
+use self::plan::Focus;
 use self::program::Program;
 use self::trial::{Failure, Trial};
 use crate::flags;
 
-pub(crate) use self::program::{Profile, build, executable};
+pub(crate) use self::plan::Rng;
+pub(crate) use self::program::{Profile, Source, build, build_with, executable};
 
 const ROUNDS: u32 = 20;
-/// The planted bugs that the log and the muxer have behind the feature `plants`, and whether only a
-/// power cut shows them.
-const PLANTS: &[(&str, bool)] = &[
-    ("ack-before-write", false),
-    ("no-fsync", true),
-    ("ack-before-fsync", true),
-    ("no-dir-sync", true),
-    ("drop-tail", false),
-    ("reuse-lsn", true),
-    ("cursor-before-ack", false),
-    ("skip-resend", false),
+/// The planted bugs that the log and the muxer have behind the feature `plants`, whether only a
+/// power cut shows them, and what a run has to be about to meet them soon.
+const PLANTS: &[(&str, bool, Focus)] = &[
+    ("ack-before-write", false, Focus::All),
+    ("no-fsync", true, Focus::All),
+    ("ack-before-fsync", true, Focus::All),
+    ("no-dir-sync", true, Focus::All),
+    ("drop-tail", false, Focus::All),
+    ("reuse-lsn", true, Focus::All),
+    ("cursor-before-ack", false, Focus::Links),
+    ("skip-resend", false, Focus::Links),
 ];
 /// Stands for no bug, in a program that could have one.
-const NO_PLANT: &str = "none";
+pub(crate) const NO_PLANT: &str = "none";
 
 /// A planted bug by its name, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +58,24 @@ pub(crate) struct Plant(&'static str);
 impl Plant {
     /// Every bug, by its name.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        PLANTS.iter().map(|(name, _)| *name)
+        PLANTS.iter().map(|(name, ..)| *name)
+    }
+
+    /// Its row; `none` has none.
+    fn row(self) -> Option<&'static (&'static str, bool, Focus)> {
+        PLANTS.iter().find(|(name, ..)| *name == self.0)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.0
     }
 
     fn needs_power(self) -> bool {
-        PLANTS.iter().any(|(name, needs_power)| *name == self.0 && *needs_power)
+        self.row().is_some_and(|(_, needs_power, _)| *needs_power)
+    }
+
+    fn focus(self) -> Focus {
+        self.row().map_or(Focus::All, |(.., focus)| *focus)
     }
 }
 
@@ -82,7 +100,8 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     let power = flags.power || needs_power;
     let profile = flags.profile.unwrap_or_default();
     println!(
-        "crash: {rounds} rounds, seed {seed}, plant {}, each kill {}",
+        "crash: {rounds} rounds, seed {seed}, source {}, plant {}, each kill {}",
+        flags.source.unwrap_or_default().name(),
         plant.unwrap_or("not asked for"),
         match (power, flags.power) {
             (false, _) => "leaves what the system has in memory",
@@ -99,9 +118,11 @@ pub(crate) fn run(flags: &flags::Crash) -> Result<bool> {
     let binary = work.path().join("ingestry");
     std::fs::copy(&built, &binary).with_context(|| format!("cannot copy {}", built.display()))?;
     let beacon = power.then(|| work.path().join("beacon"));
-    let program = Program { binary, plant, beacon };
+    let source = flags.source.unwrap_or_default();
+    let program = Program { binary, source, plant, beacon };
     let mut trial = Trial::new(&program, work.path(), flags.keep.is_some());
-    let result = trial.rounds(seed, rounds).and_then(|()| trial.last_start());
+    let focus = flags.plant.map_or(Focus::All, Plant::focus);
+    let result = trial.rounds(seed, rounds, focus).and_then(|()| trial.last_start());
     let is_good = report(plant, &result, &trial.coverage);
     if result.is_err() && !is_good {
         println!("crash: kept for a look: {}", trial.data.display());
@@ -194,7 +215,9 @@ mod tests {
     fn plants_are_those_of_the_log() {
         let all = ingest_wal::Plant::ALL.iter();
         let all: Vec<_> = all.map(|plant| (plant.as_str(), plant.needs_power_cut())).collect();
-        assert_eq!(PLANTS, all);
+        let ours: Vec<_> =
+            PLANTS.iter().map(|(name, needs_power, _)| (*name, *needs_power)).collect();
+        assert_eq!(ours, all);
         for (name, needs_power) in all {
             assert_eq!(name.parse().map(Plant::needs_power), Ok(needs_power));
             assert_eq!(name.parse(), Ok(Plant(name)));

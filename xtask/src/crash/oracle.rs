@@ -32,6 +32,8 @@ pub(crate) struct Account {
     pub(crate) complete: bool,
     /// For the report alone: that end came after the kill.
     pub(crate) after_kill: bool,
+    /// The highest line that was reported as stored, one by one. 0: none.
+    pub(crate) reported: u64,
     /// Lines found by an earlier check.
     pub(crate) found_before: u64,
 }
@@ -47,6 +49,8 @@ pub(crate) enum Violation {
     Disorder { id: Id, line: u64, behind: u64 },
     /// The end of file said that all is durable, and it is not.
     Incomplete { id: Id, sent: u64, found: u64, after_kill: bool },
+    /// A report said that a line is on disk, and it is not.
+    Unfounded { id: Id, reported: u64, found: u64 },
     /// What an earlier check found is gone.
     Vanished { id: Id, before: u64, found: u64 },
     /// Lines that nobody sent.
@@ -57,6 +61,10 @@ pub(crate) enum Violation {
     NotStored { output: usize, lines: u64, first: String },
     /// Lines came more often than the breaks can explain.
     Copies { output: usize, copies: u64, allowed: u64, most: u64, times: u64 },
+    /// At the only place of an output a line came before one that is before it in the log.
+    Overtaken { output: usize, place: usize, at: usize },
+    /// At one of several places lines are less in order than the breaks can explain.
+    Mixed { output: usize, place: usize, runs: u64, allowed: u64 },
 }
 
 impl fmt::Display for Violation {
@@ -83,6 +91,11 @@ impl fmt::Display for Violation {
                      ({when} the kill); found the first {found}"
                 )
             }
+            Self::Unfounded { id, reported, found } => write!(
+                f,
+                "{id}: expected the first {reported} lines, because the last of them was reported \
+                 to be on disk; found the first {found}"
+            ),
             Self::Vanished { id, before, found } => write!(
                 f,
                 "{id}: expected the first {before} lines, which an earlier check found; found the \
@@ -102,6 +115,16 @@ impl fmt::Display for Violation {
                 f,
                 "output {output}: expected {allowed} copies at most and none of a line more than \
                  {times} times, got {copies}, and one {most} times"
+            ),
+            Self::Overtaken { output, place, at } => write!(
+                f,
+                "output {output}, place {place}: expected first copies in the order of the log, \
+                 found one before its turn as line {at} of the place"
+            ),
+            Self::Mixed { output, place, runs, allowed } => write!(
+                f,
+                "output {output}, place {place}: expected a mixture of at most {allowed} sequences \
+                 in the order of the log, found one of {runs}"
             ),
             Self::Invented { lines, shown } => {
                 write!(f, "expected only what was sent, found {lines} other lines: {shown:?}")
@@ -182,9 +205,12 @@ fn connection(id: Id, account: &Account, lines: &[u64], violations: &mut Vec<Vio
     {
         violations.push(Violation::Disorder { id, line: *line, behind: *behind });
     }
-    let Account { sent, complete, after_kill, found_before } = *account;
+    let Account { sent, complete, after_kill, reported, found_before } = *account;
     if complete && prefix < sent {
         violations.push(Violation::Incomplete { id, sent, found: prefix, after_kill });
+    }
+    if prefix < reported {
+        violations.push(Violation::Unfounded { id, reported, found: prefix });
     }
     if prefix < found_before {
         violations.push(Violation::Vanished { id, before: found_before, found: prefix });
@@ -269,6 +295,15 @@ mod tests {
             |found| vec![Violation::Incomplete { id: ONE, sent: 3, found, after_kill: false }];
         assert_eq!(judged(complete(3), &of(ONE, &[1, 2])), (2, incomplete(2)));
         assert_eq!(judged(complete(3), b""), (0, incomplete(0)));
+    }
+
+    #[test]
+    fn reports_without_a_line_are_found() {
+        let told = Account { reported: 2, ..sent(3) };
+        let unfounded = Violation::Unfounded { id: ONE, reported: 2, found: 1 };
+        assert_eq!(judged(told, &of(ONE, &[1])), (1, vec![unfounded]));
+        assert_eq!(judged(told, &of(ONE, &[1, 2])), (2, vec![]));
+        assert_eq!(judged(told, &of(ONE, &[1, 2, 3])), (3, vec![]));
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Rng {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -29,11 +29,11 @@ impl Rng {
     }
 
     /// From `low` to `high`, both included.
-    fn within(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn within(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.within(1, n) == 1
     }
 
@@ -43,7 +43,7 @@ impl Rng {
         self.within(1, most)
     }
 
-    fn millis(&mut self, low: u64, high: u64) -> Duration {
+    pub(crate) fn millis(&mut self, low: u64, high: u64) -> Duration {
         Duration::from_micros(self.within(low * 1000, high * 1000))
     }
 }
@@ -130,9 +130,20 @@ pub(crate) struct Round {
     pub(crate) acts: Vec<Act>,
 }
 
+/// What a run is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Focus {
+    /// Everything in turn.
+    #[default]
+    All,
+    /// Links that break with leases in their hands, before the outputs' state is kept.
+    Links,
+}
+
 /// Makes the rounds, one after the other.
 #[derive(Debug)]
 pub(crate) struct Planner {
+    focus: Focus,
     rng: Rng,
     /// For the destinations.
     others: Rng,
@@ -144,10 +155,10 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
-    pub(crate) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64, focus: Focus) -> Self {
         let spread = Spread { places: 1, policy: Policy::Share };
         let (rng, others) = (Rng::new(seed), Rng::new(!seed));
-        Self { rng, others, spread, rounds: 0, max_bytes: None, lines: 0 }
+        Self { focus, rng, others, spread, rounds: 0, max_bytes: None, lines: 0 }
     }
 
     pub(crate) fn round(&mut self) -> Round {
@@ -169,7 +180,10 @@ impl Planner {
             _ => Aim::Instant(length.mul_f64(self.rng.within(0, 1_000_000) as f64 / 1e6)),
         };
         // What a broken link held shows once the outputs' state was kept after it.
-        let broken = matches!(aim, Aim::Instant(_)) && self.others.one_in(3);
+        let broken = match self.focus {
+            Focus::Links => true,
+            Focus::All => matches!(aim, Aim::Instant(_)) && self.others.one_in(3),
+        };
         let length = if broken { self.others.millis(1_400, 1_700) } else { length };
         let aim = if broken { Aim::Instant(length) } else { aim };
         // What a start has to recover is the point of cutting it short.
@@ -282,7 +296,7 @@ mod tests {
     use super::*;
 
     fn rounds(seed: u64, count: usize) -> Vec<Round> {
-        let mut planner = Planner::new(seed);
+        let mut planner = Planner::new(seed, Focus::All);
         (0..count).map(|_| planner.round()).collect()
     }
 

@@ -46,6 +46,11 @@ impl std::str::FromStr for Profile {
 
 /// Builds the program and says where it is.
 pub(crate) fn build(profile: Profile, plants: bool) -> Result<PathBuf> {
+    build_with(profile, if plants { &["plants"] } else { &[] })
+}
+
+/// The same with these features.
+pub(crate) fn build_with(profile: Profile, features: &[&str]) -> Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(util::project_root()?);
     cargo.args(["build", "--locked", "--quiet", "--package", "ingest-gateway"]);
@@ -53,8 +58,8 @@ pub(crate) fn build(profile: Profile, plants: bool) -> Result<PathBuf> {
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    if plants {
-        cargo.args(["--features", "plants"]);
+    if !features.is_empty() {
+        cargo.args(["--features", &features.join(",")]);
     }
     let output = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the program does not build: {cargo:?}");
@@ -69,10 +74,40 @@ pub(crate) fn executable(messages: impl Iterator<Item = serde_json::Value>) -> O
     messages.filter_map(path).last()
 }
 
+/// How lines come in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// As lines; the end of file says that all is stored.
+    #[default]
+    Graphite,
+    /// As messages of Hydra's, each with a report.
+    Hydra,
+}
+
+impl Source {
+    /// Its name, and its type.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Graphite => "graphite",
+            Self::Hydra => "hydra",
+        }
+    }
+}
+
+impl std::str::FromStr for Source {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = [Self::Graphite, Self::Hydra].into_iter().find(|known| known.name() == name);
+        known.ok_or_else(|| format!("found \"{name}\"; allowed: graphite, hydra"))
+    }
+}
+
 /// The program, and how it is started.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) binary: PathBuf,
+    pub(crate) source: Source,
     pub(crate) plant: Option<&'static str>,
     /// Where a kill is a power cut: the file that says what it takes.
     pub(crate) beacon: Option<PathBuf>,
@@ -143,7 +178,8 @@ impl Program {
             remove_if_there(beacon)?;
             command.env(POWER, site.chance.to_string()).env(BEACON, beacon);
         }
-        command.args(["--listen", "graphite=127.0.0.1:0", "--ports-file"]).arg(site.ports);
+        let name = self.source.name();
+        command.args(["--listen", &format!("{name}=127.0.0.1:0"), "--ports-file"]).arg(site.ports);
         if let Some(config) = site.config {
             command.arg("--config").arg(config);
         }
@@ -151,7 +187,7 @@ impl Program {
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let ports = site.ports.to_owned();
-        Ok(Gateway { child: Guard(child), started, ports, source: "graphite" })
+        Ok(Gateway { child: Guard(child), started, ports, source: name })
     }
 
     /// Starts a gateway that is a destination, at the address that it had before, if it had one.
@@ -189,24 +225,65 @@ impl Program {
         }
         let mut command = self.command("search");
         command.arg("--data-dir").arg(data).args(["--tag", "graphite", "--format", "raw"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        let mut child = Guard(child);
-        let (out, err) = (child.0.stdout.take(), child.0.stderr.take());
-        let (status, out, err) = std::thread::scope(|scope| {
-            let out = scope.spawn(|| read_all(out));
-            let err = scope.spawn(|| read_all(err));
-            let status = child.wait(PATIENCE);
-            // The readers end with the child, whatever became of it.
-            child.end();
-            (status, out.join(), err.join())
-        });
-        let status = status.with_context(|| format!("{command:?}"))?;
-        let (Ok(out), Ok(err)) = (out, err) else { bail!("cannot read what a search prints") };
-        let notes = String::from_utf8_lossy(&err?).trim_end().to_owned();
-        ensure!(status.success(), "`ingestry search` ended with {status}: {notes}");
-        Ok(Found { lines: out?, notes })
+        let (lines, notes) = output_of(command)?;
+        let lines = match self.source {
+            Source::Graphite => lines,
+            Source::Hydra => without_blanks(&lines),
+        };
+        Ok(Found { lines, notes })
     }
+
+    /// How many entries each output has confirmed, by the state that is kept on the disk.
+    pub(crate) fn kept(&self, data: &Path) -> Result<BTreeMap<String, u64>> {
+        if !data.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let mut command = self.command("wal");
+        command.args(["inspect", "--json", "--data-dir"]).arg(data);
+        let (text, _) = output_of(command)?;
+        let inspected: Inspected = serde_json::from_slice(&text)
+            .context("the output of an inspection has another form")?;
+        Ok(inspected.outputs.into_iter().map(|output| (output.name, output.confirmed)).collect())
+    }
+}
+
+/// What an inspection says, as far as it is of interest here.
+#[derive(Debug, serde::Deserialize)]
+struct Inspected {
+    outputs: Vec<InspectedOutput>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct InspectedOutput {
+    name: String,
+    confirmed: u64,
+}
+
+/// Runs a command to its end: what it printed, and what it said beside that.
+fn output_of(mut command: Command) -> Result<(Vec<u8>, String)> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+    let mut child = Guard(child);
+    let (out, err) = (child.0.stdout.take(), child.0.stderr.take());
+    let (status, out, err) = std::thread::scope(|scope| {
+        let out = scope.spawn(|| read_all(out));
+        let err = scope.spawn(|| read_all(err));
+        let status = child.wait(PATIENCE);
+        // The readers end with the child, whatever became of it.
+        child.end();
+        (status, out.join(), err.join())
+    });
+    let status = status.with_context(|| format!("{command:?}"))?;
+    let (Ok(out), Ok(err)) = (out, err) else { bail!("cannot read what {command:?} prints") };
+    let notes = String::from_utf8_lossy(&err?).trim_end().to_owned();
+    ensure!(status.success(), "{command:?} ended with {status}: {notes}");
+    Ok((out?, notes))
+}
+
+/// A payload behind an id begins with the blank between them.
+fn without_blanks(lines: &[u8]) -> Vec<u8> {
+    let lines = lines.split_inclusive(|byte| *byte == b'\n');
+    lines.flat_map(|line| line.strip_prefix(b" ").unwrap_or(line)).copied().collect()
 }
 
 /// What a search printed.
@@ -332,6 +409,17 @@ mod tests {
         let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
         let ports = "no/such/file".into();
         Gateway { child: Guard(child), started: Instant::now(), ports, source: "graphite" }
+    }
+
+    #[test]
+    fn sources_have_names() {
+        assert_eq!("hydra".parse(), Ok(Source::Hydra));
+        assert!("kafka".parse::<Source>().unwrap_err().contains("allowed: graphite, hydra"));
+    }
+
+    #[test]
+    fn one_blank_is_no_part_of_a_line() {
+        assert_eq!(without_blanks(b" a b\n  c\nd\n"), b"a b\n c\nd\n");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result};
 use super::client::{self, Contact, Outcome};
 use super::fleet::{Fleet, Harm};
 use super::plan::{self, Aim};
-use super::program::{Program, Site, Unsynced};
+use super::program::{Program, Site, Source, Unsynced};
+use super::sessions;
 
 /// How often the directory is looked at for a rotation.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -83,7 +84,11 @@ impl<'a> Player<'a> {
             let ends_of_file = ends_of_file.clone();
             let contact = Contact { round: plan.number, address, killed, ends_of_file };
             let client = thread::Builder::new().name(format!("client {number}"));
-            clients.push(client.spawn(move || client::run(&connections, &contact))?);
+            let run = match self.program.source {
+                Source::Graphite => client::run,
+                Source::Hydra => sessions::run,
+            };
+            clients.push(client.spawn(move || run(&connections, &contact))?);
         }
         let start = Instant::now();
         let (lasts, end) = channel::<()>();
@@ -120,10 +125,16 @@ impl<'a> Player<'a> {
             Aim::EndOfFile { count, latest } => wait_for(count, start + latest, seen),
             Aim::Instant(after) => wait_for(u32::MAX, start + after, seen),
             Aim::Rotation { count, latest } => {
-                let target = before + count as usize;
                 let until = start + latest;
-                while Instant::now() < until && segments(site.data)? < target {
-                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN), seen);
+                // A cut takes names while a segment is begun, and not once it is there.
+                let is_there = |target: usize| {
+                    Ok::<_, anyhow::Error>(match self.program.unsynced() {
+                        Some(unsynced) => unsynced.names > 0 && segments(site.data)? + 1 >= target,
+                        None => segments(site.data)? >= target,
+                    })
+                };
+                while Instant::now() < until && !is_there(before + count as usize)? {
+                    wait_for(u32::MAX, until.min(Instant::now() + LOOK_AGAIN / 4), seen);
                 }
             }
             Aim::Cursors { latest } => {
@@ -158,11 +169,17 @@ fn wait_for(count: u32, until: Instant, words: &Receiver<()>) {
 }
 
 /// Text of a configuration for a log of that size, with these destinations.
-pub(crate) fn config(max_bytes: Option<u64>, destinations: &str) -> String {
+pub(crate) fn config(source: Source, max_bytes: Option<u64>, destinations: &str) -> String {
     let limit = max_bytes.map(|bytes| format!("[log]\nmax_bytes = \"{bytes} B\"\n\n"));
+    let name = source.name();
+    // A machine that is busy with kills may keep a report waiting; that is no broken promise.
+    let more = match source {
+        Source::Graphite => "",
+        Source::Hydra => "ingest_timeout = \"60s\"\n",
+    };
     format!(
         "{}[admin]\nenabled = false\n\n\
-         [sources.graphite]\ntype = \"graphite\"\nlisten = \"127.0.0.1:0\"\n{destinations}",
+         [sources.{name}]\ntype = \"{name}\"\nlisten = \"127.0.0.1:0\"\n{more}{destinations}",
         limit.unwrap_or_default(),
     )
 }

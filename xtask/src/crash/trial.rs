@@ -8,10 +8,10 @@ use anyhow::{Context as _, Result, bail};
 
 use super::client::{End, Outcome};
 use super::coverage::Coverage;
-use super::delivery::{self, Arrival, Breaks};
+use super::delivery::{self, Arrival};
 use super::fleet::Fleet;
 use super::oracle::{self, Account, Id, Violation};
-use super::plan::{self, Planner, Policy};
+use super::plan::{self, Focus, Planner};
 use super::program::{Gateway, Program, Site};
 use super::round::{self, Player, Traces};
 
@@ -58,7 +58,10 @@ pub(crate) struct Trial<'a> {
     pub(crate) data: PathBuf,
     config: Option<PathBuf>,
     fleet: Option<Fleet>,
-    breaks: Breaks,
+    /// How often the gateway was killed on the directory.
+    kills: u32,
+    /// By output, what had arrived at these kills and was not kept as confirmed.
+    unkept: BTreeMap<String, u64>,
     /// Of all connections whose lines are in the directory.
     accounts: BTreeMap<Id, Account>,
     pub(crate) coverage: Coverage,
@@ -74,14 +77,15 @@ impl<'a> Trial<'a> {
             data: work.join("data"),
             config: None,
             fleet: None,
-            breaks: Breaks::default(),
+            kills: 0,
+            unkept: BTreeMap::new(),
             accounts: BTreeMap::new(),
             coverage: Coverage::default(),
         }
     }
 
-    pub(crate) fn rounds(&mut self, seed: u64, rounds: u32) -> Result<(), Failure> {
-        let mut planner = Planner::new(seed);
+    pub(crate) fn rounds(&mut self, seed: u64, rounds: u32, focus: Focus) -> Result<(), Failure> {
+        let mut planner = Planner::new(seed, focus);
         for number in 1..=rounds {
             let plan = planner.round();
             self.round(&plan).map_err(|failure| match failure {
@@ -111,17 +115,23 @@ impl<'a> Trial<'a> {
         };
         let fleet = self.fleet.as_mut().context("the first round has a new directory")?;
         let done = self.player.play(plan, &site, fleet)?;
-        self.breaks.gateway += 1;
-        self.breaks.links += done.harm.kills;
+        self.kills += 1;
+        let kept = self.program.kept(&self.data)?;
+        for (name, output) in fleet.outputs()? {
+            let confirmed = kept.get(&name).copied().unwrap_or(0);
+            let unkept = output.arrived().saturating_sub(confirmed);
+            *self.unkept.entry(name).or_default() += unkept;
+        }
         let traces = Traces::read(&self.data)?;
         self.coverage.add(plan, &done, &traces, killed_before);
-        for Outcome { connection, sent, end } in &done.outcomes {
+        for Outcome { connection, sent, reported, end } in &done.outcomes {
             let id = Id { round: plan.number, connection: *connection };
             let (complete, after_kill) = match end {
                 End::EndOfFile(at) => (true, *at > done.killed),
                 End::Broken(..) => (false, false),
             };
-            let account = Account { sent: *sent, complete, after_kill, found_before: 0 };
+            let (sent, reported) = (*sent, *reported);
+            let account = Account { sent, complete, after_kill, reported, found_before: 0 };
             self.accounts.insert(id, account);
         }
         self.check(&format!("after the kill of round {}", plan.number), Some(plan.number))?;
@@ -146,12 +156,13 @@ impl<'a> Trial<'a> {
             std::fs::remove_dir_all(&self.data).context("cannot remove a data directory")?;
         }
         self.accounts.clear();
-        self.breaks = Breaks::default();
+        self.kills = 0;
+        self.unkept.clear();
         let name = format!("data-{}", plan.number);
         self.data = self.work.join(&name);
         let fleet = Fleet::start(self.program, self.work, &name, plan.spread)?;
         let path = self.work.join("ingestry.toml");
-        std::fs::write(&path, round::config(plan.max_bytes, &fleet.config()))?;
+        std::fs::write(&path, round::config(self.program.source, plan.max_bytes, &fleet.config()))?;
         self.config = Some(path);
         self.fleet = Some(fleet);
         Ok(())
@@ -165,13 +176,13 @@ impl<'a> Trial<'a> {
         let mut arrival = Arrival::default();
         for _ in 0..TRIES {
             self.start_and_stop()?;
-            let links = match fleet.spread.policy {
-                Policy::Replicate => 1,
-                _ => fleet.spread.places,
-            };
             let stored = self.program.search(&self.data)?;
-            let outputs = fleet.arrived()?;
-            arrival = delivery::judge(&stored.lines, &outputs, self.breaks, links);
+            let with = |(name, output)| delivery::Output {
+                unkept: self.unkept.get(&name).copied().unwrap_or(0),
+                ..output
+            };
+            let outputs: Vec<_> = fleet.outputs()?.into_iter().map(with).collect();
+            arrival = delivery::judge(&stored.lines, &outputs, self.kills);
             if arrival.missing == 0 {
                 break;
             }

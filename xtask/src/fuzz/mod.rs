@@ -22,7 +22,7 @@ use tool::Tool;
 
 /// The targets, in the order in which they run, each with the files that it is to cover: a path,
 /// or a directory, below `crates/`.
-const TARGETS: [(&str, &[&str]); 13] = [
+const TARGETS: [(&str, &[&str]); 17] = [
     ("entry", ENTRY),
     ("block", &["ingest-entry/src/block.rs", "ingest-entry/src/stored/entries.rs"]),
     (
@@ -78,6 +78,21 @@ const TARGETS: [(&str, &[&str]); 13] = [
     ("multipart", &["loggregator-consumer/src/multipart.rs"]),
     ("sse", &["loggregator-consumer/src/sse.rs"]),
     ("json", &["loggregator-consumer/src/json/"]),
+    ("gzip", &["graphite-proto/src/gzip.rs"]),
+    (
+        "command",
+        &[
+            "hydra-ws/src/command.rs",
+            "hydra-ws/src/json.rs",
+            "hydra-ws/src/metadata.rs",
+            "hydra-ws/src/session.rs",
+        ],
+    ),
+    ("frames", &["hydra-ws/src/server/session.rs", "hydra-ws/src/ws/"]),
+    (
+        "http",
+        &["hydra-ws/src/http/", "hydra-ws/src/server/access.rs", "hydra-ws/src/server/http.rs"],
+    ),
 ];
 
 const ENTRY: &[&str] = &[

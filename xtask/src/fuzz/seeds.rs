@@ -55,8 +55,10 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
     if let Some(vectors) = folder.parent() {
         graphite(&vectors.join("graphite"), &mut seeds)?;
         loggregator::read(&vectors.join("loggregator"), &mut seeds)?;
+        hydra(&vectors.join("hydra"), &mut seeds)?;
     }
     proxy(&mut seeds);
+    gzip(&mut seeds);
     Ok(seeds)
 }
 
@@ -92,6 +94,65 @@ fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
     Ok(())
 }
 
+/// Sessions, as texts and as frames, and HTTP requests, each in its dialect.
+fn hydra(folder: &Path, seeds: &mut Seeds) -> Result<()> {
+    for (number, dialect) in ["doc", "seed", "head"].into_iter().enumerate() {
+        for kind in ["ws", "http"] {
+            let path = folder.join(format!("{kind}-{dialect}.jsonl"));
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            for (place, line) in text.lines().filter(|line| !line.trim().is_empty()).enumerate() {
+                let row: Value =
+                    serde_json::from_str(line).with_context(|| path.display().to_string())?;
+                let head = |flags| input([number as u8, flags], place as u16, &[]);
+                if let Some(request) = row.get("request") {
+                    let request = http_request(request);
+                    add(seeds, "http", [head(0), request.clone()].concat());
+                    add(seeds, "http", [head(0), request.clone(), request].concat());
+                }
+                let steps = row.get("steps").and_then(Value::as_array).into_iter().flatten();
+                let sent = steps.filter_map(|step| step.get("send")?.as_str());
+                let texts: Vec<_> = sent.filter(|text| text.len() < MAX_SEED / 4).collect();
+                if !texts.is_empty() {
+                    add(seeds, "command", [head(0), texts.join("\0").into()].concat());
+                    let frames: Vec<_> = texts.iter().flat_map(|text| frame(text)).collect();
+                    add(seeds, "frames", [head(0), frames.clone()].concat());
+                    // With a ping, a message in two pieces, and the end.
+                    let more = [
+                        &[0x89, 0x80, 1, 2, 3, 4][..],
+                        &[0x01, 0x81, 0, 0, 0, 0, b'a', 0x80, 0x81, 0, 0, 0, 0, b'b'],
+                        &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8],
+                    ];
+                    add(seeds, "frames", [head(1), frames, more.concat()].concat());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A recorded request as a client sends it.
+fn http_request(request: &Value) -> Vec<u8> {
+    let text = |name| request.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut head = format!("{} {} HTTP/1.1\r\nHost: localhost\r\n", text("method"), text("path"));
+    for field in request.get("headers").and_then(Value::as_array).into_iter().flatten() {
+        let part = |at: usize| field.get(at).and_then(Value::as_str).unwrap_or_default();
+        head.push_str(&format!("{}: {}\r\n", part(0), part(1)));
+    }
+    let body = text("body");
+    head.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    head.into_bytes()
+}
+
+/// A client's text frame.
+fn frame(text: &str) -> Vec<u8> {
+    let length = match text.len() {
+        short @ 0..126 => vec![0x80 | short as u8],
+        long => [&[0x80 | 126][..], &(long as u16).to_be_bytes()].concat(),
+    };
+    // A mask of zeros leaves the bytes as they are.
+    [&[0x81], &length[..], &[0; 4], text.as_bytes()].concat()
+}
+
 /// Headers of both versions.
 fn proxy(seeds: &mut Seeds) {
     for line in [
@@ -104,6 +165,20 @@ fn proxy(seeds: &mut Seeds) {
     for (family, length) in [(0x11, 12), (0x21, 36), (0x31, 216), (0, 0)] {
         let head = [&b"\r\n\r\n\0\r\nQUIT\n\x21"[..], &[family, 0, length as u8]].concat();
         add(seeds, "proxy", [head, vec![7; length]].concat());
+    }
+}
+
+/// Members of gzip: compressed with a name, stored, with every field, two in a row, a repetition.
+fn gzip(seeds: &mut Seeds) {
+    let compressed = b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x02\xffm\x00K\xd4KR0T047\x80\x02\xaed\xeb\x14\xdbT\x05#=S\x84\xa0!\x17\x00u\x89\xa3\x00&\x00\x00\x00";
+    let stored = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01&\x00\xd9\xffa.b 1 1700000000\x0ac;d=e 2.5 1700000001\x0au\x89\xa3\x00&\x00\x00\x00";
+    let full = b"\x1f\x8b\x08\x1e\x00\x00\x00\x00\x00\xff\x04\x00extrname\x00comment\x00\x00\x00\x01&\x00\xd9\xffa.b 1 1700000000\x0ac;d=e 2.5 1700000001\x0au\x89\xa3\x00&\x00\x00\x00";
+    let repeated = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xed\xc21\x0d\x00\x00\x00\x02\xa0\xac\xda?\x84!|\x19\xa4\x01\x00\x00\x00\x00\x00N\x03\xe5\x9e\x14>p\x17\x00\x00";
+    let two = [&compressed[..], stored].concat();
+    for stream in [&compressed[..], stored, full, repeated, &two] {
+        for choices in [0, 0x1234] {
+            add(seeds, "gzip", input([8, 0], choices, stream));
+        }
     }
 }
 

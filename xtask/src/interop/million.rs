@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::process::{Gateway, Process, until};
+use super::programs::find;
 use crate::crash::{Profile, build};
 
 /// Connections, and lines over each.
@@ -68,15 +69,6 @@ pub(crate) fn carbon_c_relay() -> Result<()> {
     );
     process.terminate("the relay stops")?;
     check(gateway)
-}
-
-fn find(program: &str, package: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|at| at.is_file());
-    match found {
-        Some(found) => Ok(found),
-        None => bail!("{program} is not installed (Debian's package {package}): nothing was tried"),
-    }
 }
 
 fn send(nc: &Path, dir: &Path, to: std::net::SocketAddr) -> Result<()> {
@@ -144,11 +136,5 @@ mod tests {
         let lines: Vec<String> = lines.map(str::to_owned).to_vec();
         assert_eq!(drops(&lines), [0.0, 3.0]);
         assert_eq!(ours(&lines).count(), 1);
-    }
-
-    #[test]
-    fn a_missing_peer_is_an_error_with_a_package() {
-        let error = find("no-such-peer", "some-package").unwrap_err().to_string();
-        assert!(error.contains("some-package"), "{error}");
     }
 }

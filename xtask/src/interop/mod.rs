@@ -1,20 +1,38 @@
 //! Peers that were not written here, against the real program. A peer that is missing is an error,
 //! never a pass.
 
+mod carbon;
+mod cpython;
 mod gravwell;
+mod hydra;
 mod loggregator;
 mod million;
 mod process;
+mod programs;
+mod rabbitmq;
 
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
+#[cfg_attr(not(feature = "bench"), allow(unused_imports, reason = "only benchmarks need it"))]
+pub(crate) use self::hydra::NodeEcho;
+pub(crate) use self::process::{Process, until};
 use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 5] = ["nc", "carbon-c-relay", "small-disk", "loggregator", "gravwell"];
+const PEERS: [&str; 9] = [
+    "nc",
+    "carbon-c-relay",
+    "small-disk",
+    "loggregator",
+    "gravwell",
+    "hydra",
+    "rabbitmq",
+    "carbon",
+    "cpython",
+];
 
 /// Runs one of them, or all.
 pub(crate) fn run(flags: &Interop) -> Result<bool> {
@@ -30,6 +48,10 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
             "nc" => million::nc()?,
             "loggregator" => loggregator::run(flags)?,
             "gravwell" => gravwell::run(flags)?,
+            "rabbitmq" => rabbitmq::run()?,
+            "carbon" => carbon::run()?,
+            "cpython" => cpython::run()?,
+            "hydra" => hydra::run()?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,
         }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
 
 /// How long anything may take before it counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -21,6 +22,11 @@ impl Process {
         Ok(Self(command.spawn().with_context(|| format!("cannot start {command:?}"))?))
     }
 
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        Ok(rustix::process::kill_process(pid, signal)?)
+    }
+
     /// Waits for its end, which has to be a success.
     pub(crate) fn finish(mut self, what: &str) -> Result<()> {
         until(what, || Ok(self.0.try_wait()?.is_some()))?;
@@ -31,8 +37,7 @@ impl Process {
 
     /// SIGTERM, and its end.
     pub(crate) fn terminate(mut self, what: &str) -> Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         until(what, || Ok(self.0.try_wait()?.is_some()))
     }
 }
@@ -65,12 +70,35 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    /// With `graphite` and `admin`.
     pub(crate) fn start(binary: &Path, dir: &Path) -> Result<Self> {
+        Self::with(binary, dir, "graphite")
+    }
+
+    /// With this source and `admin`.
+    pub(crate) fn with(binary: &Path, dir: &Path, source: &str) -> Result<Self> {
         let (data, ports) = (dir.join("data"), dir.join("ports.json"));
         let mut command = Command::new(binary);
         command.arg("run").arg("--data-dir").arg(&data).arg("--ports-file").arg(&ports);
-        command.args(["--listen", "graphite=127.0.0.1:0", "--listen", "admin=127.0.0.1:0"]);
+        command.args(["--listen", &format!("{source}=127.0.0.1:0")]);
+        command.args(["--listen", "admin=127.0.0.1:0"]);
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+        until("the gateway accepts", || Ok(ports.exists()))?;
+        let addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
+        Ok(Self { binary: binary.to_owned(), data, process, addresses })
+    }
+
+    /// One with a configuration; the file's `[log]` table is this function's.
+    pub(crate) fn configured(binary: &Path, dir: &Path, config: &str) -> Result<Self> {
+        let (data, ports) = (dir.join("data"), dir.join("ports.json"));
+        let file = dir.join("ingestry.toml");
+        std::fs::write(&file, format!("[log]\ndir = {data:?}\n{config}"))?;
+        let _ = std::fs::remove_file(&ports);
+        let mut command = Command::new(binary);
+        command.arg("run").arg("--config").arg(&file).arg("--ports-file").arg(&ports);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
+        let process =
+            Process::start(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))?;
         until("the gateway accepts", || Ok(ports.exists()))?;
         let addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
         Ok(Self { binary: binary.to_owned(), data, process, addresses })
@@ -82,9 +110,14 @@ impl Gateway {
 
     /// Every stored line, as it was sent.
     pub(crate) fn search(&self) -> Result<Vec<String>> {
+        self.search_tag("graphite")
+    }
+
+    /// The data of every entry of a tag, which has to hold no line feed.
+    pub(crate) fn search_tag(&self, tag: &str) -> Result<Vec<String>> {
         let mut command = Command::new(&self.binary);
         command.arg("search").arg("--data-dir").arg(&self.data);
-        let output = command.args(["--tag", "graphite", "--format", "raw"]).output()?;
+        let output = command.args(["--tag", tag, "--format", "raw"]).output()?;
         ensure!(output.status.success(), "`ingestry search` ended with {}", output.status);
         Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
     }

@@ -23,6 +23,13 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
     pub(crate) targets: Vec<Target>,
+    #[serde(default)]
+    pub(crate) version: String,
+    pub(crate) description: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) readme: Option<String>,
+    /// The registries that it may go to; `None`: any.
+    publish: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +62,12 @@ impl Metadata {
 
     pub(crate) fn default_members(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|p| self.workspace_default_members.contains(&p.id))
+    }
+
+    /// The packages that are published.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
+        let may = |package: &&Package| package.publish.as_ref().is_none_or(|to| !to.is_empty());
+        self.packages.iter().filter(may)
     }
 
     pub(crate) fn package(&self, name: &str) -> Option<&Package> {

@@ -6,6 +6,7 @@
 mod architecture;
 mod deps;
 mod manifest;
+mod messages;
 pub(crate) mod metadata;
 mod rooms;
 mod rust;
@@ -82,6 +83,7 @@ fn check(metadata: &Metadata, tree: &Tree) -> Report {
     manifest::check(metadata, tree, &mut report);
     architecture::check(metadata, tree, &mut report);
     text::check(tree, &mut report);
+    messages::check(tree, &mut report);
     report.findings.sort();
     report.findings.dedup();
     report.notices.sort();

@@ -177,7 +177,7 @@ mod tests {
         for hash in [Hash::Carbon, Hash::Fnv1a, Hash::JumpFnv1a] {
             let mut places = Vec::new();
             Ring::new(hash, Dialect::Carbon, &[]).place(b"a", 1, true, &mut places);
-            assert_eq!(places, []);
+            assert_eq!(places, [0_usize; 0]);
         }
     }
 }

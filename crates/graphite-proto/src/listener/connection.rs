@@ -162,6 +162,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.stream
     }
 
+    /// The stream, to be changed. Reading from it takes bytes away from the decoder.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Gives the stream back. Bytes read and not decoded are lost; dropping a TCP stream before
     /// its end has been read resets it.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Plaintext datagrams.
+//! Plaintext datagrams, over UDP and unix sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -89,5 +89,47 @@ impl Datagrams {
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
+    }
+}
+
+/// As [`Datagrams`], over a unix socket. The system drops nothing there: a sender waits until there
+/// is room.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct UnixDatagrams {
+    socket: tokio::net::UnixDatagram,
+    buffer: Box<[u8]>,
+}
+
+#[cfg(unix)]
+impl UnixDatagrams {
+    /// Takes over a bound socket.
+    #[must_use]
+    pub fn new(socket: tokio::net::UnixDatagram) -> Self {
+        Self { socket, buffer: vec![0; MAX_DATAGRAM].into_boxed_slice() }
+    }
+
+    /// Waits for a datagram, gives it to the sink, and after it those that have already arrived,
+    /// `max` together. Says how many there were. What of one lies beyond [`MAX_DATAGRAM`] is cut off.
+    ///
+    /// # Errors
+    /// Those of the socket where nothing was received before them.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a datagram is received and given out in one step.
+    pub async fn receive(&mut self, max: usize, sink: &mut impl FnMut(&[u8])) -> io::Result<usize> {
+        let mut count = 0;
+        while count == 0 && max > 0 {
+            self.socket.readable().await?;
+            while count < max {
+                match self.socket.try_recv(&mut self.buffer) {
+                    Ok(length) => sink(self.buffer.get(..length).unwrap_or_default()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock || count > 0 => break,
+                    Err(error) => return Err(error),
+                }
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 }

@@ -5,6 +5,14 @@
 
 mod connection;
 mod datagrams;
+#[cfg(feature = "gzip")]
+mod gunzipped;
+mod proxied;
 
 pub use connection::Connection;
+#[cfg(unix)]
+pub use datagrams::UnixDatagrams;
 pub use datagrams::{Datagrams, MAX_DATAGRAM};
+#[cfg(feature = "gzip")]
+pub use gunzipped::Gunzipped;
+pub use proxied::Proxied;

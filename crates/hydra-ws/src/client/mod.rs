@@ -7,6 +7,8 @@ mod target;
 mod task;
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +37,28 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// The largest message that is taken. Default: 1 MiB.
     pub max_message: usize,
+    /// What happens when the connection is lost. `None`: nothing more is sent. Default: it is
+    /// opened again.
+    pub reconnect: Option<Reconnect>,
+}
+
+/// How a lost connection is opened again: what was set is set again first, and what was sent
+/// without an answer fails with [`ClientError::Closed`], as nobody knows what became of it. What
+/// is asked for meanwhile waits, as long as its own time lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// The first pause, which each failure doubles. Default: 100 ms. A quarter of each pause is
+    /// left to chance.
+    pub first: Duration,
+    /// The longest pause. Default: 10 s.
+    pub most: Duration,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(100), most: Duration::from_secs(10) }
+    }
 }
 
 impl Default for ClientOptions {
@@ -44,14 +68,15 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             max_message: 1 << 20,
+            reconnect: Some(Reconnect::default()),
         }
     }
 }
 
 /// What the task of a connection is asked for.
 enum Job {
-    /// A command; its reply is the next one that is no report.
-    Command(String, oneshot::Sender<Reply>),
+    /// A command; its reply is the next one that is no report. The key, if it sets something.
+    Command(String, oneshot::Sender<Reply>, Option<String>),
     /// A payload with an id of its own.
     Payload(u64, String, oneshot::Sender<ClientReport>),
     /// As it is; what comes back goes to whoever listens.
@@ -72,19 +97,25 @@ pub struct HydraClient {
 pub type Others = mpsc::Receiver<String>;
 
 impl HydraClient {
-    /// Connects over TCP to `ws://HOST[:PORT]/PATH`.
+    /// Connects over TCP to `ws://HOST[:PORT]/PATH`, and again when the connection is lost, if
+    /// [`ClientOptions::reconnect`] says so.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`], of the first connection.
     ///
     /// # Cancel safety
     /// Dropping the future gives the connection up.
     pub async fn connect(target: &Target, options: ClientOptions) -> Result<Self, ClientError> {
-        Ok(Self::console(target, options).await?.0)
+        if target.is_tls() {
+            return Err(ClientError::NeedsTls);
+        }
+        let address = target.address();
+        Ok(Self::connect_with(move || tcp(address.clone()), target, options).await?.0)
     }
 
-    /// As [`HydraClient::connect`], with what belongs to no request beside it. It has to be read,
-    /// or dropped: while it is full nothing else is.
+    /// As [`HydraClient::connect`], with what belongs to no request beside it, and over one
+    /// connection only: who sends messages as they are has to know when it ends. What comes has
+    /// to be read, or dropped: while it is full nothing else is.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -93,25 +124,17 @@ impl HydraClient {
     /// Dropping the future gives the connection up.
     pub async fn console(
         target: &Target,
-        options: ClientOptions,
+        mut options: ClientOptions,
     ) -> Result<(Self, Others), ClientError> {
         if target.is_tls() {
             return Err(ClientError::NeedsTls);
         }
-        let connecting = async {
-            let stream = tokio::net::TcpStream::connect(target.address()).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        let stream = match timeout(options.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(ClientError::Io(error)),
-            Err(_) => return Err(ClientError::TimedOut),
-        };
-        Self::over(stream, target, options).await
+        options.reconnect = None;
+        let address = target.address();
+        Self::connect_with(move || tcp(address.clone()), target, options).await
     }
 
-    /// Speaks over a stream that is there: TLS, for one.
+    /// Speaks over a stream that is there, and ends with it.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -121,21 +144,48 @@ impl HydraClient {
     pub async fn over<T>(
         stream: T,
         target: &Target,
-        options: ClientOptions,
+        mut options: ClientOptions,
     ) -> Result<(Self, Others), ClientError>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let shaken = connect::handshake(stream, target, &options);
-        let (stream, read) = match timeout(options.connect_timeout, shaken).await {
+        options.reconnect = None;
+        let mut stream = Some(stream);
+        let once = move || {
+            let stream = stream.take().ok_or_else(|| io::ErrorKind::NotConnected.into());
+            std::future::ready(stream)
+        };
+        Self::connect_with(once, target, options).await
+    }
+
+    /// Speaks over streams that `connect` opens, one after the other: TLS, for one.
+    ///
+    /// # Errors
+    /// [`ClientError`], of the first connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the connection up.
+    pub async fn connect_with<T, C, F>(
+        mut connect: C,
+        target: &Target,
+        options: ClientOptions,
+    ) -> Result<(Self, Others), ClientError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        C: FnMut() -> F + Send + 'static,
+        F: Future<Output = io::Result<T>> + Send + 'static,
+    {
+        let shaken = async { connect::handshake(connect().await?, target, &options).await };
+        let first = match timeout(options.connect_timeout, shaken).await {
             Ok(shaken) => shaken?,
             Err(_) => return Err(ClientError::TimedOut),
         };
         let (jobs, todo) = mpsc::channel(QUEUE);
         let (others, listener) = mpsc::channel(QUEUE);
-        tokio::spawn(task::run(stream, read, options.max_message, todo, others));
-        let next = Arc::default();
-        Ok((Self { jobs, timeout: options.timeout, next }, listener))
+        let timeout = options.timeout;
+        let target = target.clone();
+        tokio::spawn(task::supervise(first, connect, target, options, todo, others));
+        Ok((Self { jobs, timeout, next: Arc::default() }, listener))
     }
 
     /// Sets metadata, and waits for the echo.
@@ -151,7 +201,7 @@ impl HydraClient {
         if value.contains('=') || has_line_terminator(&text) {
             return Err(ClientError::Metadata);
         }
-        let reply = self.command(text).await?;
+        let reply = self.command(text, Some(key.trim().to_uppercase())).await?;
         if reply.status == 200 && reply.echoes(key, value) {
             Ok(())
         } else {
@@ -167,14 +217,14 @@ impl HydraClient {
     /// # Cancel safety
     /// As [`HydraClient::set`].
     pub async fn list(&self) -> Result<HashMap<String, String>, ClientError> {
-        let reply = self.command("-c SET".to_owned()).await?;
+        let reply = self.command("-c SET".to_owned(), None).await?;
         let pairs = reply.message.split(';').filter_map(|pair| pair.split_once(" -> "));
         Ok(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
-    async fn command(&self, text: String) -> Result<Reply, ClientError> {
+    async fn command(&self, text: String, key: Option<String>) -> Result<Reply, ClientError> {
         let (answer, answered) = oneshot::channel();
-        self.wait(Job::Command(text, answer), answered).await
+        self.wait(Job::Command(text, answer, key), answered).await
     }
 
     /// Sends a payload under an id of its own, and waits for its report. A leading blank is added,
@@ -223,4 +273,10 @@ impl HydraClient {
     pub async fn close(&self) {
         let _ = self.jobs.send(Job::Close).await;
     }
+}
+
+async fn tcp(address: String) -> io::Result<tokio::net::TcpStream> {
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

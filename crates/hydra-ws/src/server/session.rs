@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tungstenite::protocol::Role;
@@ -24,6 +23,8 @@ const AT_ONCE: usize = 4096;
 const UNSENT: usize = 256 << 10;
 /// What is kept of buffers that have grown.
 const KEPT: usize = 1 << 10;
+/// After this much silence a session gives back what it does not need.
+const REST: Duration = Duration::from_secs(1);
 /// When the server stops, a session is read until nothing has come for `QUIET`, or this long.
 const LAST_READS: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_millis(50);
@@ -80,6 +81,8 @@ struct Running<T> {
     unflushed: bool,
     scratch: Vec<u8>,
     heard: Instant,
+    /// Nothing has come for a while, and memory was given back.
+    rests: bool,
     pinged: Instant,
     /// Since when a message has been incomplete.
     partial: Option<Instant>,
@@ -118,6 +121,7 @@ where
         unflushed: false,
         scratch: Vec::new(),
         heard: now,
+        rests: false,
         pinged: now,
         partial: None,
         drop_next: false,
@@ -152,27 +156,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.counters.sessions_open.sub(1);
-    }
-}
-
-/// The stream for the time of one poll.
-struct Now<'a, 'b, T> {
-    stream: Pin<&'a mut T>,
-    wake: &'a mut Context<'b>,
-    read: usize,
-}
-
-impl<T: AsyncRead> Read for Now<'_, '_, T> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        match self.stream.as_mut().poll_read(self.wake, &mut buffer) {
-            Poll::Ready(Ok(())) => {
-                self.read += buffer.filled().len();
-                Ok(buffer.filled().len())
-            }
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
     }
 }
 
@@ -241,22 +224,39 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Running<T> {
             if !self.wants_to_read(now) {
                 return Stopped::Full;
             }
-            let mut input = Now { stream: Pin::new(&mut self.stream), wake: &mut *wake, read: 0 };
-            let event = self.frames.next(&mut input, &mut self.out);
-            if input.read > 0 {
-                self.heard = now;
-            }
-            match event {
-                Ok(None) => {
-                    let mid = self.frames.is_mid_message();
-                    self.partial = if mid { self.partial.or(Some(now)) } else { None };
-                    return Stopped::Empty;
-                }
+            match self.frames.next(&mut self.out) {
                 Ok(Some(event)) => self.take(event, now),
+                Ok(None) => match self.fill(wake) {
+                    Poll::Ready(Ok(())) => {
+                        self.heard = now;
+                        self.rests = false;
+                    }
+                    Poll::Ready(Err(fault)) => self.fail(fault),
+                    Poll::Pending => {
+                        let mid = self.frames.is_mid_message();
+                        self.partial = if mid { self.partial.or(Some(now)) } else { None };
+                        return Stopped::Empty;
+                    }
+                },
                 Err(fault) => self.fail(fault),
             }
         }
         Stopped::Turn
+    }
+
+    /// Reads once.
+    fn fill(&mut self, wake: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let room = self.frames.room();
+        let space = room.capacity() - room.len();
+        let read = std::pin::pin!(self.stream.read_buf(room)).poll(wake);
+        Poll::Ready(match std::task::ready!(read) {
+            Ok(0) => Err(Fault::Ended),
+            Ok(count) => {
+                self.frames.has_read(count, count == space);
+                Ok(())
+            }
+            Err(_) => Err(Fault::Broken),
+        })
     }
 
     fn take(&mut self, event: Event, now: Instant) {
@@ -372,6 +372,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Running<T> {
                 self.phase = Phase::Gone;
             }
             Phase::Open => {
+                if !self.rests && now >= self.heard + REST {
+                    self.shrink();
+                }
                 let limit = self.shared.options.limits.message_time;
                 if !self.wants_to_read(now) {
                     // It is we who do not read.
@@ -390,7 +393,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Running<T> {
                     self.phase = Phase::Finishing(End::Close(1001, reason));
                 } else if ping.is_some_and(|ping| now >= self.heard.max(self.pinged) + ping) {
                     self.pinged = now;
-                    self.shrink();
                     self.frames.ping(&mut self.out);
                 }
             }
@@ -469,10 +471,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Running<T> {
 
     /// A session that rests holds little.
     fn shrink(&mut self) {
+        self.rests = true;
+        self.frames.rest();
         if self.in_flight == 0 {
             self.out.shrink_to(KEPT);
             self.scratch.clear();
             self.scratch.shrink_to(KEPT);
+            self.pending = Vec::new();
             self.flights.shrink_to(1);
         }
     }
@@ -505,6 +510,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Running<T> {
                 let limit = self.shared.options.limits.message_time;
                 let pause = self.session.paused_until().map(Instant::from_std);
                 let times = [
+                    (!self.rests).then(|| self.heard + REST),
                     config.idle.map(|idle| self.heard + idle),
                     config.ping.map(|ping| self.heard.max(self.pinged) + ping),
                     self.partial.filter(|_| !self.drop_next).map(|since| since + limit),

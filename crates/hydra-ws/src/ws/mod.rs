@@ -1,32 +1,45 @@
-//! Web-socket frames over bytes: tungstenite's protocol without its sockets.
+//! Web-socket frames over bytes: whole text messages are read where they lie, anything else is
+//! tungstenite's to understand, without its sockets.
 
+mod quick;
 mod watch;
 
 use std::io::{self, Read, Write};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use tungstenite::error::CapacityError;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
+use quick::Quick;
 use watch::Watch;
 
-/// Bytes read at a time. Small, because every open connection has a buffer of this size.
-const READ: usize = 8 << 10;
+/// Bytes that tungstenite reads at a time. It gets little, and only then has it memory for it.
+const READ: usize = 1 << 10;
+/// The least and the most room for what is read at a time. Every open connection may have the
+/// least; who sends much gets more.
+const ROOM: (usize, usize) = (2 << 10, 256 << 10);
 
 /// One end of a web socket.
 #[derive(Debug)]
 pub(crate) struct Frames {
     context: WebSocketContext,
     watch: Watch,
+    /// What has been read and is in no message.
+    have: BytesMut,
+    /// Room for the next read.
+    room: usize,
+    /// What comes is masked.
+    masked: bool,
+    max_message: usize,
 }
 
 /// What has come.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A text message, and the number of its frames.
+    /// A text message, which is UTF-8, and the number of its frames.
     Text(Bytes, u32),
     /// A binary message.
     Binary,
@@ -47,22 +60,31 @@ pub(crate) enum Fault {
     Broken,
 }
 
-/// The protocol's view of the stream: reads are the stream's, writes are kept.
-struct Stream<'a, R> {
-    input: &'a mut R,
+/// The protocol's view of the stream: reads are of what is there, writes are kept.
+struct Stream<'a> {
+    have: &'a mut BytesMut,
     out: &'a mut Vec<u8>,
     watch: &'a mut Watch,
 }
 
-impl<R: Read> Read for Stream<'_, R> {
+impl Read for Stream<'_> {
+    /// Ends with each frame, so that what is behind a message is not taken with it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.watch.feed(buffer.get(..count).unwrap_or_default());
+        let count = self.have.len().min(buffer.len());
+        let (Some(place), Some(bytes)) = (buffer.get_mut(..count), self.have.get(..count)) else {
+            return Ok(0);
+        };
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        place.copy_from_slice(bytes);
+        let count = self.watch.feed_one(bytes);
+        self.have.advance(count);
         Ok(count)
     }
 }
 
-impl<R> Write for Stream<'_, R> {
+impl Write for Stream<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -82,25 +104,58 @@ impl Frames {
             .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let context = if read.is_empty() {
-            WebSocketContext::new(role, Some(config))
-        } else {
-            WebSocketContext::from_partially_read(read.to_vec(), role, Some(config))
-        };
-        let mut watch = Watch::default();
-        watch.feed(read);
-        Self { context, watch }
+        Self {
+            context: WebSocketContext::new(role, Some(config)),
+            watch: Watch::default(),
+            have: BytesMut::from(read),
+            room: ROOM.0,
+            masked: role == Role::Server,
+            max_message,
+        }
     }
 
-    /// The next thing that has come; `None` when `input` has no more for now. Answers to pings are
+    /// Where what is read next is to be appended; there is room for some of it.
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
+        if self.have.capacity() - self.have.len() < self.room / 4 {
+            self.have.reserve(self.room);
+        }
+        &mut self.have
+    }
+
+    /// Says how much was read, and whether that was all there was room for: the next time there is
+    /// room for more, or less.
+    pub(crate) fn has_read(&mut self, count: usize, full: bool) {
+        if full {
+            self.room = (self.room * 4).min(ROOM.1);
+        } else if count < self.room / 8 {
+            self.room = (self.room / 2).max(ROOM.0);
+        }
+    }
+
+    /// Gives memory back that it does not need while nothing comes.
+    #[cfg(feature = "server")]
+    pub(crate) fn rest(&mut self) {
+        self.room = ROOM.0;
+        if self.have.is_empty() {
+            self.have = BytesMut::new();
+        }
+    }
+
+    /// The next thing that has come; `None` when more has to be read for it. Answers to pings are
     /// appended to `out`.
-    pub(crate) fn next(
-        &mut self,
-        input: &mut impl Read,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Event>, Fault> {
-        let mut stream = Stream { input, out, watch: &mut self.watch };
-        match self.context.read(&mut stream) {
+    pub(crate) fn next(&mut self, out: &mut Vec<u8>) -> Result<Option<Event>, Fault> {
+        if !self.watch.is_mid_message() {
+            match quick::text(&mut self.have, self.masked, self.max_message) {
+                Quick::Text(text) if str::from_utf8(&text).is_ok() => {
+                    return Ok(Some(Event::Text(text, 1)));
+                }
+                Quick::Text(_) => return Err(not_utf8()),
+                Quick::Incomplete => return Ok(None),
+                Quick::Other => {}
+            }
+        }
+        let Self { context, watch, have, .. } = self;
+        match context.read(&mut Stream { have, out, watch }) {
             Ok(Message::Text(text)) => {
                 let frames = self.watch.frames_of_next_message();
                 Ok(Some(Event::Text(Bytes::from(text), frames)))
@@ -110,7 +165,11 @@ impl Frames {
                 Ok(Some(Event::Binary))
             }
             Ok(Message::Close(_)) => Ok(Some(Event::Close)),
-            Ok(_) => Ok(Some(Event::Control)),
+            Ok(_) => {
+                // The answer waits for the next call, which may be long in coming.
+                self.flush(out);
+                Ok(Some(Event::Control))
+            }
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(fault(error)),
         }
@@ -119,7 +178,7 @@ impl Frames {
     /// Part of a message has come, and not all of it.
     #[cfg(any(feature = "server", test))]
     pub(crate) fn is_mid_message(&self) -> bool {
-        self.watch.is_mid_message()
+        !self.have.is_empty() || self.watch.is_mid_message()
     }
 
     /// Appends a ping without a payload.
@@ -135,7 +194,7 @@ impl Frames {
     }
 
     fn write(&mut self, out: &mut Vec<u8>, message: Message) -> Result<(), Fault> {
-        let mut stream = Stream { input: &mut io::empty(), out, watch: &mut self.watch };
+        let mut stream = Stream { have: &mut BytesMut::new(), out, watch: &mut self.watch };
         self.context.write(&mut stream, message).map_err(fault)
     }
 
@@ -148,24 +207,33 @@ impl Frames {
         }
         let reason = reason.get(..end).unwrap_or_default().to_owned().into();
         let frame = CloseFrame { code: CloseCode::from(code), reason };
-        let mut stream = Stream { input: &mut io::empty(), out, watch: &mut self.watch };
+        let mut stream = Stream { have: &mut BytesMut::new(), out, watch: &mut self.watch };
         // It cannot fail: there is no stream, and being closed already is as good.
         let _ = self.context.close(&mut stream, Some(frame));
     }
 
     /// Appends the answer to the peer's close frame.
     pub(crate) fn answer_close(&mut self, out: &mut Vec<u8>) {
-        let mut stream = Stream { input: &mut io::empty(), out, watch: &mut self.watch };
-        // It ends in "closed", which is what is wanted.
+        self.flush(out);
+    }
+
+    /// Appends what tungstenite has to answer by itself.
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        let mut stream = Stream { have: &mut BytesMut::new(), out, watch: &mut self.watch };
+        // It can only end in "closed", which is as good.
         let _ = self.context.flush(&mut stream);
     }
+}
+
+fn not_utf8() -> Fault {
+    Fault::Close(1007, "The text is not UTF-8.".into())
 }
 
 fn fault(error: Error) -> Fault {
     use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
     match error {
         Error::Io(_) => Fault::Broken,
-        Error::Utf8(_) => Fault::Close(1007, "The text is not UTF-8.".into()),
+        Error::Utf8(_) => not_utf8(),
         Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
             Fault::Close(1009, format!("A message may have {max_size} bytes."))
         }
@@ -213,18 +281,19 @@ mod tests {
         frame
     }
 
-    struct Pieces<'a>(&'a [u8], usize);
-
-    impl Read for Pieces<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.0.len().min(buffer.len()).min(self.1);
-            if count == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
+    /// Hands over the input in pieces, and says what came.
+    fn all(frames: &mut Frames, mut input: &[u8], piece: usize, out: &mut Vec<u8>) -> Vec<Event> {
+        let mut events = Vec::new();
+        loop {
+            match frames.next(out).unwrap() {
+                Some(event) => events.push(event),
+                None if input.is_empty() => return events,
+                None => {
+                    let (now, later) = input.split_at(piece.min(input.len()));
+                    frames.room().extend_from_slice(now);
+                    input = later;
+                }
             }
-            let (now, later) = self.0.split_at(count);
-            buffer[..count].copy_from_slice(now);
-            self.0 = later;
-            Ok(count)
         }
     }
 
@@ -240,9 +309,8 @@ mod tests {
         input.extend(masked(0x80, b"b"));
         for piece in [1, 2, 3, 7, 64, 10_000] {
             let mut frames = Frames::new(Role::Server, &[], 1000);
-            let mut pieces = Pieces(&input, piece);
             let (mut seen, mut out) = (Vec::new(), Vec::new());
-            while let Some(event) = frames.next(&mut pieces, &mut out).unwrap() {
+            for event in all(&mut frames, &input, piece, &mut out) {
                 match event {
                     Event::Text(text, count) => seen.push((text.len(), count)),
                     Event::Binary => seen.push((0, 0)),
@@ -262,10 +330,10 @@ mod tests {
         let whole = [masked(0x01, b"a"), masked(0x80, b"b")].concat();
         for end in 0..whole.len() {
             let mut frames = Frames::new(Role::Server, &whole[..end], 1000);
-            assert!(frames.next(&mut Pieces(&[], 1), &mut out).unwrap().is_none());
+            assert!(frames.next(&mut out).unwrap().is_none());
             assert_eq!(frames.is_mid_message(), end > 0, "{end}");
         }
-        assert!(frames.next(&mut Pieces(&whole, 99), &mut out).unwrap().is_some());
+        assert_eq!(all(&mut frames, &whole, 99, &mut out).len(), 1);
         assert!(!frames.is_mid_message());
     }
 
@@ -274,8 +342,8 @@ mod tests {
         for length in [0, 125, 126, 65_535, 65_536] {
             let mut bytes = Vec::new();
             write_text(&vec![b'x'; length], &mut bytes);
-            let mut client = Frames::new(Role::Client, &[], 1 << 20);
-            let event = client.next(&mut bytes.as_slice(), &mut Vec::new()).unwrap();
+            let mut client = Frames::new(Role::Client, &bytes, 1 << 20);
+            let event = client.next(&mut Vec::new()).unwrap();
             assert!(matches!(event, Some(Event::Text(text, 1)) if text.len() == length));
         }
     }

@@ -28,28 +28,35 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+    /// Follows the bytes up to the end of a frame: how many they are.
+    pub(super) fn feed_one(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = 0;
+        while passed < bytes.len() {
+            let mut ended = false;
             if self.payload > 0 {
-                let now = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
-                bytes = bytes.get(now..).unwrap_or_default();
+                let rest = bytes.len() - passed;
+                let now = usize::try_from(self.payload).unwrap_or(usize::MAX).min(rest);
+                passed += now;
                 self.payload -= now as u64;
-                if self.payload == 0 {
-                    self.end_of_frame();
+                ended = self.payload == 0;
+            } else if let Some(&byte) = bytes.get(passed) {
+                passed += 1;
+                if let Some(place) = self.header.get_mut(self.have) {
+                    *place = byte;
+                    self.have += 1;
                 }
-                continue;
+                ended = self.begin_frame_if_complete() && self.payload == 0;
             }
-            let Some((&byte, rest)) = bytes.split_first() else { return };
-            bytes = rest;
-            if let Some(place) = self.header.get_mut(self.have) {
-                *place = byte;
-                self.have += 1;
+            if ended {
+                self.end_of_frame();
+                break;
             }
-            self.begin_frame_if_complete();
         }
+        passed
     }
 
-    fn begin_frame_if_complete(&mut self) {
+    /// Whether the header is complete.
+    fn begin_frame_if_complete(&mut self) -> bool {
         let [first, second, ..] = self.header;
         let extended: usize = match second & 0x7f {
             126 => 2,
@@ -58,7 +65,7 @@ impl Watch {
         };
         let mask = if second & 0x80 == 0 { 0 } else { 4 };
         if self.have < 2 || self.have < 2 + extended + mask {
-            return;
+            return false;
         }
         let long = self.header.get(2..2 + extended).unwrap_or_default();
         self.payload = match extended {
@@ -71,9 +78,7 @@ impl Watch {
         if self.data {
             self.frames = self.frames.saturating_add(1);
         }
-        if self.payload == 0 {
-            self.end_of_frame();
-        }
+        true
     }
 
     fn end_of_frame(&mut self) {
@@ -100,7 +105,6 @@ impl Watch {
         }
     }
 
-    #[cfg(any(feature = "server", test))]
     pub(super) fn is_mid_message(&self) -> bool {
         self.have > 0 || self.frames > 0 || self.payload > 0
     }

@@ -100,6 +100,12 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
         of(|s| s.waits),
     )?;
     f.counter(
+        "source_rate_waits",
+        "Times that reading waited because a connection sent more than it may.",
+        of(|s| s.rate_waits),
+    )?;
+    f.counter("source_kept_rejects", "Refused items that were kept.", of(|s| s.kept_rejects))?;
+    f.counter(
         "source_kernel_dropped_datagrams",
         "Datagrams that the kernel dropped before they could be read.",
         of(|s| s.kernel_drops),
@@ -202,6 +208,10 @@ fn outputs(f: &mut Families<'_>, outputs: &[OutputReport]) -> fmt::Result {
     };
     let up = links().map(|(labels, link)| (labels, u64::from(link.state == "up")));
     f.gauge("output_link_up", "1 while the link is up.", up)?;
+    let stuck = links().map(|(labels, link)| (labels, u64::from(link.state == "stuck")));
+    f.gauge("output_link_stuck", "1 while somebody has to mend something.", stuck)?;
+    let confirmed = links().map(|(labels, link)| (labels, link.confirmed));
+    f.counter("output_link_confirmed_entries", "Entries confirmed over it.", confirmed)?;
     let attempts = links().map(|(labels, link)| (labels, link.attempts));
     f.counter("output_link_attempts", "Attempts to make the link.", attempts)
 }

@@ -22,6 +22,11 @@ pub trait View: Send + Sync + 'static {
         "injected"
     }
 
+    /// Where the links of a configured output lead, in their order, as far as that is known.
+    fn output_targets(&self, _name: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What an output did with the entries that it was given, by the names of their fates, where a
     /// destination tells: counted in this run, and again for what was sent again.
     fn output_fates(&self, _name: &str) -> Vec<(&'static str, u64)> {

@@ -15,7 +15,7 @@ use super::reload::ReloadArgs;
 use super::send::SendArgs;
 use super::top::TopArgs;
 use super::wal::WalArgs;
-use crate::config::{ListenOverride, Overrides};
+use crate::config::{Choice as _, ListenOverride, LogFormat, Overrides};
 use crate::units::{Network, TimeArg};
 
 /// Takes data in over the protocols that machines already speak, makes it durable, and ships it.
@@ -82,6 +82,18 @@ pub struct RunArgs {
     /// Write the addresses really bound to FILE as JSON, once all accept
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
+    /// How log lines on standard error are written, instead of logs.format: text or json
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    pub log_format: Option<LogFormat>,
+    /// From which level on, instead of logs.level: error, warn, info, debug, trace, or parts of the
+    /// program with their own such as info,ingest_wal=debug; INGESTRY_LOG says the same to every
+    /// command
+    #[arg(long, value_name = "LEVEL", value_parser = super::logs::parse_level)]
+    pub log_level: Option<String>,
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::from_word(text).ok_or_else(|| "allowed: text or json".to_owned())
 }
 
 impl RunArgs {
@@ -271,6 +283,15 @@ mod tests {
     }
 
     #[test]
+    fn the_level_and_the_form_of_log_lines_can_be_said() {
+        let Command::Run(run) = line("run --log-format json --log-level warn").unwrap() else {
+            panic!()
+        };
+        assert_eq!(run.log_format, Some(LogFormat::Json));
+        assert_eq!(run.log_level.as_deref(), Some("warn"));
+    }
+
+    #[test]
     fn no_command_is_run() {
         assert_eq!(line("").unwrap(), Command::Run(RunArgs::default()));
         let options = "--config a.toml --data-dir d --ports-file p --allow-public \
@@ -350,6 +371,8 @@ mod tests {
             "--config a run",
             "--listen graphite",
             "--listen graphite=nowhere",
+            "--log-format xml",
+            "--log-level loud",
             "search --since yesterday",
             "search --limit -1",
             "search --limit many",

@@ -2,7 +2,7 @@
 //!
 //! [`parse`] turns arguments into a [`Command`]; usage errors are clap's, with exit code 2.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use ingest_wal::OpenError;
 
@@ -11,6 +11,7 @@ pub mod check;
 mod describe;
 mod hydra;
 mod loggregator;
+mod logs;
 mod reload;
 mod run;
 mod search;
@@ -83,9 +84,12 @@ fn exit_for(error: &OpenError) -> Exit {
 /// Does what was asked for, and says how it ended.
 #[must_use]
 pub fn execute(command: Command) -> Exit {
-    start_logging();
+    let logs = logs::Logs::start(match &command {
+        Command::Run(args) => Some(args),
+        _ => None,
+    });
     let result = match command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, &logs),
         Command::Check(args) => check::run(&args).map_err(Into::into),
         Command::Reload(args) => reload::run(&args),
         Command::Send(args) => send::run(&args),
@@ -115,17 +119,4 @@ fn said(written: io::Result<()>) -> anyhow::Result<Exit> {
 
 fn find(args: &SearchArgs) -> anyhow::Result<Exit> {
     search::search(args, &mut io::stdout().lock(), &mut io::stderr()).map(|()| Exit::Fine)
-}
-
-/// Log lines go to standard error; `INGESTRY_LOG` says which (`info` by default).
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("INGESTRY_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
-    // Somebody who embeds the commands may have set one up already.
-    drop(started);
 }

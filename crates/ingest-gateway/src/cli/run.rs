@@ -12,47 +12,68 @@ use anyhow::Context as _;
 use ingest_mux::StartError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::logs::Logs;
 use super::{Exit, RunArgs, service};
-use crate::config::{self, Config, DestinationKind, GraphiteFormat, SourceKind};
+use crate::config::{
+    self, Config, DestinationKind, GraphiteFormat, Loaded, RelayedLog, SourceKind, UnixSocket,
+};
 use crate::gateway::{Gateway, GatewayError, STOP_DEADLINE, StopReport};
 use crate::inherited::Inherited;
 use crate::reload_files::{Answer, Request};
 use crate::units::format_size_rounded;
 
 /// Runs the gateway until it is told to stop.
-pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let loaded = match config::for_run(args.config.as_deref(), &args.overrides()) {
+pub(super) fn run(args: &RunArgs, logs: &Logs) -> anyhow::Result<Exit> {
+    let loaded = match read(args) {
         Ok(loaded) => loaded,
         Err(error) => {
-            write_error(&error.to_string());
+            logs.error(&error.to_string());
             return Ok(Exit::Usage);
         }
     };
+    logs.apply(&loaded.config.logs);
     for warning in &loaded.warnings {
-        write_error(&format!("warning: {warning}"));
+        logs.warning(&warning.to_string());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("ingestry")
         .build()
         .context("cannot start the runtime")?;
-    let exit = runtime.block_on(supervise(args, loaded.config));
+    let exit = runtime.block_on(supervise(args, loaded.config, logs));
     // What is left are reads of files that nobody waits for.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    logs.limit().report(true);
     exit
 }
 
-async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
+/// Reads the configuration. What is worth a log line in the files that it names is among its
+/// warnings as well, with the place.
+fn read(args: &RunArgs) -> Result<Loaded, config::StartError> {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
+        config::for_run(args.config.as_deref(), &args.overrides())
+    })
+}
+
+async fn supervise(args: &RunArgs, config: Config, logs: &Logs) -> anyhow::Result<Exit> {
+    let repeats = tokio::spawn(logs.limit().clone().report_on());
     let mut signals = Signals::new().context("cannot handle signals")?;
     let inherited = Inherited::from_env().context("cannot take the sockets handed over")?;
     let mut gateway = match Gateway::builder(config.clone()).inherited(inherited).start().await {
         Ok(gateway) => gateway,
         Err(error) => {
-            write_error(&format!("error: {error}"));
+            logs.error(&format!("error: {error}"));
             return Ok(exit_of(&error));
         }
     };
+    if config.delivery.relay != RelayedLog::Off {
+        let lines = gateway.relay().context("the log takes no lines of its own")?;
+        logs.relay().connect(lines, config.delivery.relay);
+    }
     print(&banner(&config, &gateway));
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!("Running as root.");
+    }
     if let Some(file) = &args.ports_file {
         write_ports(file, &gateway.addresses())
             .with_context(|| format!("cannot write {}", file.display()))?;
@@ -60,9 +81,10 @@ async fn supervise(args: &RunArgs, config: Config) -> anyhow::Result<Exit> {
     service::ready(&format!("Running: {}", config.summary()));
     let watchdog = tokio::spawn(service::watchdog());
     while signals.next().await == Asked::Reload {
-        reload(args, &mut gateway, &config.log.dir).await;
+        reload(args, &mut gateway, &config.log.dir, logs).await;
     }
     watchdog.abort();
+    repeats.abort();
     service::stopping();
     print(&format!(
         "Stopping: delivering for {} s at most. A second signal ends at once.\n",
@@ -90,17 +112,20 @@ pub fn exit_of(error: &GatewayError) -> Exit {
 
 /// Reads the configuration again and lets the gateway run with it, or says why not. Whoever asked
 /// through `ingestry reload` gets the answer as well.
-async fn reload(args: &RunArgs, gateway: &mut Gateway, dir: &Path) {
+async fn reload(args: &RunArgs, gateway: &mut Gateway, dir: &Path, logs: &Logs) {
     service::reloading();
     let request = Request::take(dir);
     let options = request.as_ref().map(Request::options).unwrap_or_default();
-    let result = match config::for_run(args.config.as_deref(), &args.overrides()) {
+    let result = match read(args) {
         Ok(loaded) => {
             let warnings = loaded.warnings.iter();
-            warnings.for_each(|warning| write_error(&format!("warning: {warning}")));
-            let summary = loaded.config.summary();
+            warnings.for_each(|warning| logs.warning(&warning.to_string()));
+            let (summary, own) = (loaded.config.summary(), loaded.config.logs);
             let reloaded = gateway.reload(loaded.config, options).await;
-            reloaded.map(|reloaded| (reloaded, summary)).map_err(|error| format!("error: {error}"))
+            reloaded
+                .inspect(|_| logs.apply(&own))
+                .map(|reloaded| (reloaded, summary))
+                .map_err(|error| format!("error: {error}"))
         }
         Err(error) => Err(error.to_string()),
     };
@@ -117,12 +142,12 @@ async fn reload(args: &RunArgs, gateway: &mut Gateway, dir: &Path) {
     if applied {
         print(&format!("{text}\n"));
     } else {
-        write_error(&text);
+        logs.error(&text);
     }
     if let Some(file) = &args.ports_file
         && let Err(error) = write_ports(file, &gateway.addresses())
     {
-        write_error(&format!("cannot write {}: {error}", file.display()));
+        logs.error(&format!("cannot write {}: {error}", file.display()));
     }
     if let Some(Request { number, .. }) = request {
         let answer = Answer { number, applied, text };
@@ -188,11 +213,27 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
             let (endpoint, reads) = (&loggregator.endpoint, loggregator.reads);
             text.push_str(&format!("  {:<14} {endpoint:<22} Loggregator, {reads}\n", source.name));
         }
+        if let SourceKind::Amqp(amqp) = &source.kind {
+            let config::AmqpBroker { host, port, exchange, .. } = &amqp.broker;
+            let place = format!("{host}:{port}");
+            text.push_str(&format!("  {:<15} {place:<22} AMQP, {exchange}\n", source.name));
+        }
+        if let SourceKind::GraphiteUnix(unix) = &source.kind {
+            let (path, socket) = (unix.path.display(), unix.socket);
+            let flag = if unix.socket == UnixSocket::Datagram { "-uU" } else { "-NU" };
+            text.push_str(&format!(
+                "  {:<15} {path}  Graphite plaintext, unix {socket}\n  {:<15} try: \
+                 echo \"local.test.diceroll 4 `date +%s`\" | nc {flag} {path}\n",
+                source.name, ""
+            ));
+        }
         let Some(address) = addresses.get(&source.name) else { continue };
         let (host, port) = (address.ip(), address.port());
         let (what, line) = match &source.kind {
             // It listens nowhere.
-            SourceKind::Loggregator(_) => continue,
+            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => {
+                continue;
+            }
             SourceKind::Graphite(graphite) => match graphite.format {
                 GraphiteFormat::Lines => (
                     "Graphite plaintext, TCP",
@@ -250,6 +291,10 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
                 let targets: Vec<_> = gravwell.targets.iter().map(ToString::to_string).collect();
                 let targets = targets.join(" ");
                 text.push_str(&format!("  {name:<15} {targets}  Gravwell, {}\n", gravwell.policy));
+            }
+            DestinationKind::Amqp(amqp) => {
+                let config::AmqpBroker { host, port, exchange, .. } = &amqp.broker;
+                text.push_str(&format!("  {name:<15} {host}:{port}  AMQP, {exchange}\n"));
             }
             DestinationKind::Graphite(graphite) => {
                 let targets: Vec<_> = graphite.targets.iter().map(ToString::to_string).collect();
@@ -320,8 +365,4 @@ fn summary(report: &StopReport) -> String {
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-fn write_error(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

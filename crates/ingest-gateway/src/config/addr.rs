@@ -97,11 +97,20 @@ impl FromStr for ListenAddr {
             let found = text.chars().take(80).flat_map(char::escape_debug).collect();
             Err(ListenAddrError { found, reason })
         };
+        if text.trim() != text {
+            return refuse(Some("blanks around it"));
+        }
+        if text.starts_with('/') || text.starts_with("unix:") {
+            return refuse(Some("unix sockets are not listened on"));
+        }
         let Some((host, port)) = text.rsplit_once(':') else {
             return refuse(Some("no port"));
         };
         if host.is_empty() {
             return refuse(Some("no host"));
+        }
+        if host == "*" {
+            return refuse(Some("every address is 0.0.0.0 or [::]"));
         }
         let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         let Some(port) = port.parse::<u16>().ok().filter(|_| digits) else {
@@ -181,6 +190,9 @@ mod tests {
             ("a b:1", "no host name"),
             ("-a:1", "no host name"),
             ("tcp://a:1", "no scheme here"),
+            ("*:1", "every address is 0.0.0.0 or [::]"),
+            ("127.0.0.1:1 ", "blanks around it"),
+            ("/run/g.sock", "unix sockets are not listened on"),
         ] {
             let error = text.parse::<ListenAddr>().unwrap_err();
             assert_eq!(error.reason, Some(reason), "{text:?}");

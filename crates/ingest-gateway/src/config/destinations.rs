@@ -1,5 +1,6 @@
 //! `[destinations.NAME]`.
 
+use super::amqp;
 use super::choice::one_of;
 use super::graphite;
 use super::gravwell;
@@ -7,7 +8,7 @@ use super::model::{DestinationConfig, DestinationKind};
 use super::sources::check_name;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["store", "gravwell", "graphite"];
+const KINDS: &[&str] = &["store", "gravwell", "graphite", "amqp"];
 const LATER: &[&str] = &["kafka"];
 
 /// A destination that the file names; its settings are missing when its type is wrong.
@@ -32,12 +33,17 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
                 let read = gravwell::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Gravwell(Box::new(read)));
                 destination.config = kind.map(|kind| DestinationConfig { name, kind });
-                table.finish(&[]);
+                table.finish(super::load::HOMES);
+            } else if kind == Some("amqp") {
+                let read = amqp::read_destination(&mut table);
+                let kind = read.map(|read| DestinationKind::Amqp(Box::new(read)));
+                destination.config = kind.map(|kind| DestinationConfig { name, kind });
+                table.finish(super::load::HOMES);
             } else if kind == Some("graphite") {
                 let read = graphite::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Graphite(Box::new(read)));
                 destination.config = kind.map(|kind| DestinationConfig { name, kind });
-                table.finish(&[]);
+                table.finish(super::load::HOMES);
             } else if let (Some(node), Some("store")) = (&kind_node, kind) {
                 match &store {
                     Some(first) => node.wrong(
@@ -49,7 +55,9 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
                 }
                 let kind = DestinationKind::Store;
                 destination.config = Some(DestinationConfig { name, kind });
-                table.finish(&[]);
+                table.finish(super::load::HOMES);
+            } else {
+                table.finish_without("type");
             }
         }
         destinations.push(destination);

@@ -34,10 +34,12 @@ pub enum ConfigError {
         reason: String,
     },
     /// The text is not TOML.
-    #[error("{place}: syntax: found {found}; allowed: {allowed}")]
+    #[error("{place}: {}: found {found}; allowed: {allowed}", .key.as_deref().unwrap_or("syntax"))]
     Syntax {
         /// Where.
         place: Place,
+        /// The key whose value it is, where the text says that clearly.
+        key: Option<String>,
         /// What stands there.
         found: String,
         /// What could stand there.

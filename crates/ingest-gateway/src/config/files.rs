@@ -5,6 +5,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::amqp::AmqpBroker;
 use super::model::{DestinationKind, SourceKind};
 use super::secret::SecretFrom;
 use super::tls::{ClientTls, ServerTls};
@@ -28,11 +29,17 @@ fn of_secret(secret: Option<&SecretFrom>) -> Option<&PathBuf> {
     }
 }
 
+fn of_broker(broker: &AmqpBroker) -> impl Iterator<Item = &PathBuf> {
+    broker.tls.iter().flat_map(of_client).chain(of_secret(broker.password.as_ref()))
+}
+
 impl SourceKind {
     /// The files that it names.
     pub(crate) fn files(&self) -> Vec<&PathBuf> {
         match self {
-            Self::Graphite(_) | Self::GraphiteUdp(_) => Vec::new(),
+            Self::Graphite(graphite) => of_server(graphite.tls.as_ref()).collect(),
+            Self::GraphiteUdp(_) | Self::GraphiteUnix(_) => Vec::new(),
+            Self::Amqp(amqp) => of_broker(&amqp.broker).collect(),
             Self::Gravwell(gravwell) => of_server(gravwell.tls.as_ref())
                 .chain(of_secret(gravwell.secret.as_ref()))
                 .collect(),
@@ -55,6 +62,7 @@ impl DestinationKind {
                 of_client(&gravwell.tls).chain(of_secret(Some(&gravwell.secret))).collect()
             }
             Self::Graphite(graphite) => graphite.tls.iter().flat_map(of_client).collect(),
+            Self::Amqp(amqp) => of_broker(&amqp.broker).collect(),
         }
     }
 }

@@ -12,13 +12,15 @@ use super::texts::Text;
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) at: usize,
-    /// The full key; none for the syntax itself.
+    /// The full key; for the syntax, where it is clear.
     pub(super) key: Option<String>,
     pub(super) found: String,
     pub(super) allowed: String,
     pub(super) meant: Option<String>,
     /// It is about something that is not there, so it says nothing when the syntax is broken.
     pub(super) absence: bool,
+    /// It is about the syntax.
+    pub(super) syntax: bool,
 }
 
 /// Collects what is found while a file is walked.
@@ -43,9 +45,8 @@ impl Findings {
     }
 
     /// Notes an error of the TOML syntax.
-    pub(crate) fn syntax(&self, at: usize, found: String, allowed: String) {
-        let fault = Fault { at, key: None, found, allowed, meant: None, absence: false };
-        self.fault(fault);
+    pub(crate) fn syntax(&self, at: usize, key: Option<String>, found: String, allowed: String) {
+        self.fault(Fault { at, key, found, allowed, meant: None, absence: false, syntax: true });
     }
 
     /// Notes an error about a key.
@@ -65,14 +66,14 @@ impl Findings {
 
     /// All errors and warnings in the order of the files, with lines and columns.
     ///
-    /// Broken syntax hides what only follows from it: other errors of the same line, and errors
+    /// Broken syntax hides what only follows from it: further errors of the same line, and errors
     /// about something that is missing.
     pub(super) fn finish(self, texts: &[Text]) -> (Vec<ConfigError>, Vec<Warning>) {
         let mut faults = self.faults.into_inner();
         let mut remarks = self.remarks.into_inner();
         faults.sort_by_key(|fault| fault.at);
         remarks.sort_by_key(|remark| remark.0);
-        let broken_syntax = faults.iter().any(|fault| fault.key.is_none());
+        let broken_syntax = faults.iter().any(|fault| fault.syntax);
         let (mut errors, mut warnings) = (Vec::with_capacity(faults.len()), Vec::new());
         let (mut faults, mut remarks) =
             (faults.into_iter().peekable(), remarks.into_iter().peekable());
@@ -82,18 +83,21 @@ impl Findings {
                 std::iter::from_fn(|| faults.next_if(|fault| fault.at < end)).collect();
             let mut places = Places::new(&text.file, text.valid());
             let mut place = |at: usize| places.of(at.saturating_sub(text.base));
-            let lines: Vec<_> =
-                here.iter().map(|fault| (fault.key.is_none(), place(fault.at))).collect();
+            let lines: Vec<_> = here.iter().map(|fault| (fault.syntax, place(fault.at))).collect();
             let broken = |line| lines.iter().any(|(syntax, place)| *syntax && place.line == line);
+            let mut last = None;
             for (fault, (_, place)) in here.into_iter().zip(&lines) {
                 let place = place.clone();
+                // The first error of a line brings others about.
+                if fault.syntax && last.replace(place.line) == Some(place.line) {
+                    continue;
+                }
                 let Fault { found, allowed, meant, .. } = fault;
-                match fault.key {
-                    None => errors.push(ConfigError::Syntax { place, found, allowed }),
-                    Some(_) if broken_syntax && (fault.absence || broken(place.line)) => {}
-                    Some(key) => {
-                        errors.push(ConfigError::Key { place, key, found, allowed, meant })
-                    }
+                if fault.syntax {
+                    errors.push(ConfigError::Syntax { place, key: fault.key, found, allowed });
+                } else if !(broken_syntax && (fault.absence || broken(place.line))) {
+                    let key = fault.key.unwrap_or_default();
+                    errors.push(ConfigError::Key { place, key, found, allowed, meant });
                 }
             }
             let mut places = Places::new(&text.file, text.valid());

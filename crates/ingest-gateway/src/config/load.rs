@@ -7,12 +7,13 @@ use toml::de::{DeTable, DeValue};
 use super::conflict::{bindings, conflicts};
 use super::error::{ConfigError, Rejected, Warning};
 use super::findings::Findings;
+use super::headers::Headers;
 use super::listen::Listen;
 use super::model::{Config, SourceKind};
 use super::sources::Source;
 use super::texts::Text;
 use super::walk::{Node, Table};
-use super::{admin, destinations, log, merge, routes, sources, syntax, texts};
+use super::{admin, delivery, destinations, log, logs, merge, routes, sources, syntax, texts};
 use crate::units::format_size;
 
 /// Keys that are easily written into the wrong table.
@@ -75,14 +76,25 @@ fn parse_texts(texts: &[Text]) -> Result<Loaded, Rejected> {
         let base = text.base;
         if !text.is_utf8() {
             let at = base + text.valid().len();
-            findings.syntax(at, "bytes that are no UTF-8".into(), "UTF-8 text".into());
+            findings.syntax(at, None, "bytes that are no UTF-8".into(), "UTF-8 text".into());
             local = false;
             continue;
         }
         let (document, broken) = DeTable::parse_recoverable(text.valid());
+        let headers = (!broken.is_empty()).then(|| Headers::of(text.valid()));
+        // A table that stands twice makes keys stand twice.
+        let mut double = None;
         for error in &broken {
             local &= syntax::is_local(error.message());
-            syntax::note(&findings, text, error);
+            if let (Some(headers), "duplicate key") = (&headers, error.message()) {
+                let at = error.span().unwrap_or_default().start;
+                if headers.is_header(at) {
+                    double = headers.header_of(at);
+                } else if double.is_some() && headers.header_of(at) == double {
+                    continue;
+                }
+            }
+            syntax::note(&findings, text, headers.as_ref(), error);
         }
         merge::merge(&mut whole, merge::moved(document.into_inner(), base), "", texts, &findings);
     }
@@ -103,7 +115,7 @@ fn at_least_one(mut errors: Vec<ConfigError>, texts: &[Text]) -> Vec<ConfigError
     if let ([], Some(text)) = (errors.as_slice(), texts.first()) {
         let place = text.place(0);
         let (found, allowed) = ("no configuration".to_owned(), "TOML".to_owned());
-        errors.push(ConfigError::Syntax { place, found, allowed });
+        errors.push(ConfigError::Syntax { place, key: None, found, allowed });
     }
     errors
 }
@@ -111,9 +123,11 @@ fn at_least_one(mut errors: Vec<ConfigError>, texts: &[Text]) -> Vec<ConfigError
 fn walk<'a>(document: &'a DeValue<'a>, findings: &'a Findings) -> Option<Config> {
     let mut root = Table::root(document, findings)?;
     let mut config = Config { log: log::read(root.sub_table("log")), ..Config::default() };
+    config.logs = logs::read(root.sub_table("logs"));
     let admin_listen;
     (config.admin, admin_listen) = admin::read(root.sub_table("admin"));
     config.hydra = admin::read_hydra(root.sub_table("hydra"));
+    config.delivery = delivery::read(root.sub_table("delivery"));
 
     let sources_node = root.key("sources");
     let sources: Option<Vec<Source<'_>>> = sources_node
@@ -190,7 +204,8 @@ fn check_read_ahead(config: &Config, source: &Source<'_>) {
         SourceKind::Graphite(graphite) => graphite.read_ahead,
         SourceKind::Gravwell(gravwell) => gravwell.read_ahead,
         SourceKind::Hydra(hydra) => hydra.read_ahead,
-        SourceKind::GraphiteUdp(_) | SourceKind::Loggregator(_) => return,
+        SourceKind::GraphiteUnix(graphite) => graphite.stream.read_ahead,
+        SourceKind::GraphiteUdp(_) | SourceKind::Loggregator(_) | SourceKind::Amqp(_) => return,
     };
     if let Some(node) = &source.read_ahead
         && read_ahead > config.log.memory

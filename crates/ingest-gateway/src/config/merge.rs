@@ -45,6 +45,7 @@ pub(super) fn merge<'t>(
                     allowed: "each key once in all files".to_owned(),
                     meant: None,
                     absence: false,
+                    syntax: false,
                 });
             }
         }

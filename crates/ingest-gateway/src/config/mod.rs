@@ -21,15 +21,19 @@
 //! | `log.memory` | size, at least 1 MiB | 64 MiB |
 //! | `log.keep.bytes` | size, at most `log.max_bytes` | `log.max_bytes` |
 //! | `log.keep.age` | time, or `off` | `off` |
+//! | `logs.format` | `text`, `json` | `text` |
+//! | `logs.level` | `error`, `warn`, `info`, `debug`, `trace` | `info` |
+//! | `logs.repeat` | 1 to 1000000: the same message in a period | 20 |
+//! | `logs.period` | time, or `off` | 10 s |
 //! | `admin.enabled` | boolean | `true` |
 //! | `admin.listen` | address | `127.0.0.1:8910` |
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator` | required |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-unix`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator`, `amqp` | required |
 //! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
-//! | `sources.NAME.tag` (Graphite, as all down to `max_future`) | tag name | `graphite` |
+//! | `sources.NAME.tag` (Graphite, as all down to `rejects`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
 //! | `sources.NAME.profile` | `default`, `carbon`, `go-carbon`, `relay-ng`, `relay-ng-strict` | `default` |
 //! | `sources.NAME.tagged` | `normalise`, `raw` | `normalise` |
@@ -39,12 +43,19 @@
 //! | `sources.NAME.max_line` (`graphite`, `graphite-udp`) | size, 256 B to 16 MiB | 16 KiB |
 //! | `sources.NAME.max_frame` (`graphite-pickle`, `graphite-protobuf`) | size, 1 KiB to 64 MiB | 1 MiB |
 //! | `sources.NAME.max_past`, `max_future` | time, or `off` | `off` |
+//! | `sources.NAME.rejects` | tag name: keeps a sample of what is rejected, 100 a second | none |
+//! | `sources.NAME.path` (`graphite-unix`) | path of the socket | required |
+//! | `sources.NAME.socket` (`graphite-unix`) | `stream`, `datagram` | `stream` |
+//! | `sources.NAME.proxies` (Graphite over TCP) | addresses and networks whose PROXY header, v1 or v2, is required and believed | none |
+//! | `sources.NAME.compression` (Graphite over TCP or a unix stream) | `none`, `gzip` | `none` |
+//! | `sources.NAME.max_rate` (likewise) | 1 to 1000000000 points a second of one connection | any number |
+//! | `sources.NAME.over_rate` (with `max_rate`) | `block`, `drop` | `block` |
 //! | `sources.NAME.read_ahead` (all over TCP) | size, at least 64 KiB | 4 MiB |
 //! | `sources.NAME.max_connections` (all over TCP) | 1 to 1000000 | 10000; 1000 (`graphite-pickle`, `graphite-protobuf`) |
 //! | `sources.NAME.idle_timeout` (all over TCP) | time, or `off` | `off`, 10 min (`gravwell`), 60 s (`hydra`) |
 //! | `sources.NAME.receive_buffer` (`graphite-udp`) | size, 4 KiB to 1 GiB | 4 MiB |
 //! | `sources.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | `INGEST_SECRET`, `GRAVWELL_INGEST_SECRET`, or one that is made |
-//! | `sources.NAME.tls` (`gravwell`, `hydra`) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
+//! | `sources.NAME.tls` (`gravwell`, `hydra`, Graphite over TCP) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
 //! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
 //! | `sources.NAME.max_tags` (`gravwell`, `hydra`) | 1 to 65000 for one connection, or for one run (`hydra`) | 4096 |
 //! | `sources.NAME.tag` (`hydra`) | tag name, where `hydra-tag` names none | `hydra` |
@@ -70,12 +81,35 @@
 //! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` | 1000 |
 //! | `sources.NAME.buffer` | 1 to 1000000 messages that wait for the log | 10000 |
 //! | `sources.NAME.when_full` | `block`, `drop-oldest` | `block` |
-//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite` | required |
+//! | `sources.NAME.AMQP_HOST`, `AMQP_PORT`, `AMQP_VHOST`, `AMQP_USER` (`amqp`, sources and destinations, as all down to `heartbeat`) | as in carbon.conf | `localhost`, 5672, `/`, `guest` |
+//! | `sources.NAME.AMQP_PASSWORD` | `env:NAME`, `file:PATH`, `literal:TEXT` | `guest` |
+//! | `sources.NAME.AMQP_EXCHANGE` | text | `graphite` |
+//! | `sources.NAME.exchange_type` | text | `topic` |
+//! | `sources.NAME.declare`, `durable` | boolean: of the exchange | `true` |
+//! | `sources.NAME.heartbeat` | time, or `off` | 30 s |
+//! | `sources.NAME.BIND_PATTERNS` (`amqp`) | routing keys with `*` and `#`, commas between them | `#` |
+//! | `sources.NAME.AMQP_METRIC_NAME_IN_BODY` (`amqp`) | boolean | `false` |
+//! | `sources.NAME.name` (`amqp`) | `key`, `body`, `auto`: where names stand | `key` |
+//! | `sources.NAME.queue` (`amqp`) | text: a durable queue | one of the connection alone |
+//! | `sources.NAME.prefetch` (`amqp`) | 1 to 65535 messages | 1000 |
+//! | `sources.NAME.ack` (`amqp`) | `durable`, `none` | `durable` |
+//! | `sources.NAME.ENABLE_AMQP`, `AMQP_VERBOSE` (`amqp`) | boolean | `true`, `false` |
+//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite`, `amqp` | required |
+//! | `destinations.NAME.name` (`amqp`) | `key`, `body`: where names go | `key` |
+//! | `destinations.NAME.routing_key` (`amqp`, name in the body) | text | `graphite` |
+//! | `destinations.NAME.lines` (`amqp`, name in the body) | 1 to 10000 of a message | 500 |
+//! | `destinations.NAME.persistent` (`amqp`) | boolean | `true` |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |
 //! | `destinations.NAME.compression` (`gravwell`) | boolean | `false` |
 //! | `destinations.NAME.tenant` (`gravwell`) | text, at most 512 bytes | none |
+//! | `destinations.NAME.confirm` (`gravwell`) | `acknowledged`, `stored` | `acknowledged` |
+//! | `destinations.NAME.min_version` (`gravwell`) | 0 to 65535: of the protocol | 0 |
+//! | `destinations.NAME.from` (`gravwell`, as all down to `on_lag`) | `end`, `oldest`, a time: for a new one | `end` |
+//! | `destinations.NAME.rate_limit` | rate | none |
+//! | `destinations.NAME.max_lag` | size, at least 1 MiB | 80 % of `log.max_bytes` |
+//! | `destinations.NAME.on_lag` | `drop-oldest`, `block` | `drop-oldest` |
 //! | `destinations.NAME.tls` (`gravwell`) | `ca`, `cert` and `key`: PEM files; `verify`: boolean | the system's authorities, verified |
 //! | `destinations.NAME.targets` (`graphite`) | `HOST:PORT` or `HOST:PORT:INSTANCE` | required |
 //! | `destinations.NAME.format` (`graphite`) | `pickle`, `lines`, `protobuf` | `pickle` |
@@ -87,6 +121,11 @@
 //! | `destinations.NAME.confirm` (`graphite`) | `written`, `closed` | `written` |
 //! | `destinations.NAME.settle` (`graphite`) | time, 10 ms to 30 s | 1 s |
 //! | `destinations.NAME.tls` (`graphite`) | as for `gravwell`; the table alone means TLS | clear text |
+//! | `delivery.rate_limit` | rate: all destinations together | none |
+//! | `delivery.longest_wait` | time, at least 1 s: between attempts to connect | 30 s |
+//! | `delivery.label` | text, at most 256 bytes, told to indexers | none |
+//! | `delivery.state` | `full`, `minimal`: what indexers are told | `full` |
+//! | `delivery.relay` | `off`, `error`, `warn`, `info`: own log lines that become entries of the tag `gravwell` | `off` |
 //! | `routes[].tags` | tag names, also with a trailing `*` | required |
 //! | `routes[].to` | names of destinations | required |
 //!
@@ -96,25 +135,31 @@
 
 mod addr;
 mod admin;
+mod amqp;
 mod choice;
 mod conflict;
+mod delivery;
 mod destinations;
 mod error;
 mod files;
 mod findings;
 mod graphite;
 mod gravwell;
+mod headers;
 mod hydra;
 mod listen;
 mod load;
 mod log;
 mod loggregator;
+mod logs;
 mod merge;
 mod model;
+mod outflow;
 mod overrides;
 mod routes;
 mod secret;
 mod sources;
+mod synonyms;
 mod syntax;
 mod texts;
 mod tls;
@@ -122,25 +167,29 @@ mod values;
 mod walk;
 
 pub use addr::{ListenAddr, ListenAddrError};
+pub use amqp::{AmqpAck, AmqpBroker, AmqpDestination, AmqpName, AmqpSource};
 pub use choice::Choice;
 pub use conflict::Protocol;
+pub use delivery::{DeliveryConfig, RelayedLog, StateMessages};
 pub use error::{ConfigError, Place, Rejected, Warning};
 pub(crate) use files::fingerprint;
 pub use graphite::{
-    BadTags, GraphiteConfirm, GraphiteDestination, GraphiteFormat, GraphiteLines, GraphitePolicy,
-    GraphiteSource, GraphiteUdpSource, GraphiteWire, HashDialect, Infinity, Profile, Tagged,
-    Values,
+    BadTags, GraphiteCompression, GraphiteConfirm, GraphiteDestination, GraphiteFormat,
+    GraphiteLines, GraphitePolicy, GraphiteSource, GraphiteUdpSource, GraphiteUnixSource,
+    GraphiteWire, HashDialect, Infinity, OverRate, Profile, Tagged, UnixSocket, Values,
 };
-pub use gravwell::{GravwellDestination, GravwellSource, Policy};
+pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub use load::{Loaded, load, parse};
 pub use loggregator::{
     LoggregatorKind, LoggregatorPer, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull,
 };
+pub use logs::{LogFormat, LogLevel, LogsConfig};
 pub use model::{
     AdminConfig, Config, DestinationConfig, DestinationKind, Durability, HydraConfig, Keep,
     LogConfig, MIN_MAX_BYTES, OnFull, Route, SourceConfig, SourceKind,
 };
+pub use outflow::{OnLag, Outflow, StartAt};
 pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };

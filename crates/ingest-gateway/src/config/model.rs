@@ -6,12 +6,17 @@ use std::time::Duration;
 use ingest_entry::{TagName, TagPattern};
 
 use super::addr::ListenAddr;
+use super::amqp::{AmqpDestination, AmqpSource};
 use super::choice::choice;
 use super::conflict::Protocol;
-use super::graphite::{GraphiteDestination, GraphiteFormat, GraphiteSource, GraphiteUdpSource};
+use super::delivery::DeliveryConfig;
+use super::graphite::{
+    GraphiteDestination, GraphiteFormat, GraphiteSource, GraphiteUdpSource, GraphiteUnixSource,
+};
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 use super::loggregator::LoggregatorSource;
+use super::logs::LogsConfig;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
@@ -24,12 +29,16 @@ pub const MIN_MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// The log on disk.
     pub log: LogConfig,
+    /// What the program says about itself.
+    pub logs: LogsConfig,
     /// The admin pages.
     pub admin: AdminConfig,
     /// Settings under their Hydra names.
     pub hydra: HydraConfig,
     /// What takes data in, in the order of the file.
     pub sources: Vec<SourceConfig>,
+    /// What holds for all destinations together.
+    pub delivery: DeliveryConfig,
     /// Where data goes, in the order of the file.
     pub destinations: Vec<DestinationConfig>,
     /// Which tags go where. None: everything goes to every destination.
@@ -41,18 +50,20 @@ impl Default for Config {
         let source = |name: &str, kind| SourceConfig { name: name.to_owned(), kind };
         Self {
             log: LogConfig::default(),
+            logs: LogsConfig::default(),
             admin: AdminConfig::default(),
             hydra: HydraConfig::default(),
             sources: vec![
-                source("graphite", SourceKind::Graphite(GraphiteSource::default())),
+                source("graphite", SourceKind::Graphite(Box::default())),
                 source("graphite-udp", SourceKind::GraphiteUdp(GraphiteUdpSource::default())),
                 source(
                     "graphite-pickle",
-                    SourceKind::Graphite(GraphiteSource::new(GraphiteFormat::Pickle)),
+                    SourceKind::Graphite(Box::new(GraphiteSource::new(GraphiteFormat::Pickle))),
                 ),
                 source("gravwell", SourceKind::Gravwell(GravwellSource::default())),
                 source("hydra", SourceKind::Hydra(Box::default())),
             ],
+            delivery: DeliveryConfig::default(),
             destinations: vec![DestinationConfig {
                 name: "store".to_owned(),
                 kind: DestinationKind::Store,
@@ -209,7 +220,19 @@ impl SourceConfig {
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.listen),
             SourceKind::Gravwell(gravwell) => Some(&gravwell.listen),
             SourceKind::Hydra(hydra) => Some(&hydra.listen),
-            SourceKind::Loggregator(_) => None,
+            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => None,
+        }
+    }
+
+    /// Where its data comes from, for people: its address, the file of its socket, its broker.
+    /// Nothing if that is not one place.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (&self.kind, self.listen()) {
+            (_, Some(listen)) => listen.to_string(),
+            (SourceKind::GraphiteUnix(unix), _) => unix.path.display().to_string(),
+            (SourceKind::Amqp(amqp), _) => format!("{}:{}", amqp.broker.host, amqp.broker.port),
+            _ => String::new(),
         }
     }
 
@@ -219,8 +242,10 @@ impl SourceConfig {
         match &self.kind {
             SourceKind::Graphite(_)
             | SourceKind::Gravwell(_)
+            | SourceKind::GraphiteUnix(_)
             | SourceKind::Hydra(_)
-            | SourceKind::Loggregator(_) => Protocol::Tcp,
+            | SourceKind::Loggregator(_)
+            | SourceKind::Amqp(_) => Protocol::Tcp,
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
@@ -231,8 +256,10 @@ impl SourceConfig {
         match &self.kind {
             SourceKind::Graphite(graphite) => Some(&graphite.lines.tag),
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.lines.tag),
+            SourceKind::GraphiteUnix(graphite) => Some(&graphite.stream.lines.tag),
             SourceKind::Gravwell(_) | SourceKind::Hydra(_) => None,
             SourceKind::Loggregator(loggregator) => Some(&loggregator.tag),
+            SourceKind::Amqp(amqp) => Some(&amqp.lines.tag),
         }
     }
 
@@ -243,7 +270,7 @@ impl SourceConfig {
             SourceKind::GraphiteUdp(source) => Some((&mut source.listen, &mut source.allow_public)),
             SourceKind::Gravwell(source) => Some((&mut source.listen, &mut source.allow_public)),
             SourceKind::Hydra(source) => Some((&mut source.listen, &mut source.allow_public)),
-            SourceKind::Loggregator(_) => None,
+            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => None,
         }
     }
 }
@@ -253,27 +280,45 @@ impl SourceConfig {
 #[non_exhaustive]
 pub enum SourceKind {
     /// `graphite`, `graphite-pickle`, `graphite-protobuf`: Graphite over TCP, as lines or frames.
-    Graphite(GraphiteSource),
+    Graphite(Box<GraphiteSource>),
     /// `graphite-udp`: the same lines over UDP.
     GraphiteUdp(GraphiteUdpSource),
+    /// `graphite-unix`: the same lines over a unix socket.
+    GraphiteUnix(Box<GraphiteUnixSource>),
     /// `gravwell`: Gravwell ingesters.
     Gravwell(GravwellSource),
     /// `hydra`: Hydra's web sockets and HTTP.
     Hydra(Box<HydraSource>),
     /// `loggregator`: Cloud Foundry's logs and metrics.
     Loggregator(Box<LoggregatorSource>),
+    /// `amqp`: Graphite points from a broker.
+    Amqp(Box<AmqpSource>),
 }
 
 impl SourceKind {
+    /// The tag under which a sample of what it refuses is kept.
+    #[must_use]
+    pub const fn rejects(&self) -> Option<&TagName> {
+        match self {
+            Self::Graphite(graphite) => graphite.lines.rejects.as_ref(),
+            Self::GraphiteUdp(graphite) => graphite.lines.rejects.as_ref(),
+            Self::GraphiteUnix(graphite) => graphite.stream.lines.rejects.as_ref(),
+            Self::Amqp(amqp) => amqp.lines.rejects.as_ref(),
+            Self::Gravwell(_) | Self::Hydra(_) | Self::Loggregator(_) => None,
+        }
+    }
+
     /// Its `type` in the configuration.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Graphite(graphite) => graphite.format.type_name(),
             Self::GraphiteUdp(_) => "graphite-udp",
+            Self::GraphiteUnix(_) => "graphite-unix",
             Self::Gravwell(_) => "gravwell",
             Self::Hydra(_) => "hydra",
             Self::Loggregator(_) => "loggregator",
+            Self::Amqp(_) => "amqp",
         }
     }
 }
@@ -297,6 +342,8 @@ pub enum DestinationKind {
     Gravwell(Box<GravwellDestination>),
     /// `graphite`: Carbon servers.
     Graphite(Box<GraphiteDestination>),
+    /// `amqp`: Graphite points to a broker.
+    Amqp(Box<AmqpDestination>),
 }
 
 impl DestinationKind {
@@ -307,6 +354,7 @@ impl DestinationKind {
             Self::Store => "store",
             Self::Gravwell(_) => "gravwell",
             Self::Graphite(_) => "graphite",
+            Self::Amqp(_) => "amqp",
         }
     }
 }

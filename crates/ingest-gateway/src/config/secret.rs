@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use toml::de::DeValue;
+
 use super::values::quoted;
 use super::walk::Node;
 
@@ -104,9 +106,15 @@ impl SecretFrom {
 impl Node<'_> {
     /// Where a secret comes from; it has to be there.
     pub(crate) fn secret(&self) -> Option<SecretFrom> {
-        // Not repeated in an error: it may be the secret itself.
-        let found = "a text that is neither".to_owned();
-        let text = self.string(ALLOWED)?;
+        let DeValue::String(text) = self.value else {
+            let found = if matches!(self.value, DeValue::Table(_) | DeValue::Array(_)) {
+                self.found()
+            } else {
+                "something else than a text (not shown: it may be the secret)".to_owned()
+            };
+            self.wrong(found, ALLOWED, None);
+            return None;
+        };
         let from = match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => SecretFrom::Env(name.to_owned()),
             Some(("file", path)) if !path.is_empty() => SecretFrom::File(path.into()),
@@ -121,13 +129,32 @@ impl Node<'_> {
                 );
                 SecretFrom::Literal(text.to_owned())
             }
+            Some((prefix @ ("env" | "file" | "literal"), _)) => {
+                self.wrong(format!("\"{prefix}:\" with nothing behind it"), ALLOWED, None);
+                return None;
+            }
             _ => {
+                // Not repeated: it may be the secret itself.
+                let found = "a text with none of these before it (not shown: it may be the secret)";
                 self.wrong(found, ALLOWED, None);
                 return None;
             }
         };
         if let Err(error) = from.read() {
-            self.wrong(format!("{} ({error})", quoted(&from.to_string())), "a secret", None);
+            let allowed = match &from {
+                SecretFrom::Env(name) if name.contains(['$', '{', ' ']) => {
+                    "the bare name of a variable, as in \"env:INGEST_SECRET\""
+                }
+                SecretFrom::Env(_) => "a variable that is set where ingestry is started",
+                SecretFrom::File(path) if path.starts_with("~") => {
+                    "a whole path: \"~\" is taken as it stands, not as a home directory"
+                }
+                SecretFrom::File(path) if path.is_relative() => {
+                    "a file with the secret; relative paths begin where ingestry is started"
+                }
+                _ => "a file with the secret, which ingestry can read",
+            };
+            self.wrong(format!("{} ({error})", quoted(&from.to_string())), allowed, None);
             return None;
         }
         Some(from)

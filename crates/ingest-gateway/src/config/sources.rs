@@ -1,5 +1,6 @@
 //! `[sources.NAME]`: names, types and addresses; the settings of each type are beside this file.
 
+use super::amqp;
 use super::graphite::{self, GraphiteFormat};
 use super::gravwell;
 use super::hydra;
@@ -12,13 +13,15 @@ use super::walk::{Node, Table};
 const KINDS: &[&str] = &[
     "graphite",
     "graphite-udp",
+    "graphite-unix",
     "graphite-pickle",
     "graphite-protobuf",
     "gravwell",
     "hydra",
     "loggregator",
+    "amqp",
 ];
-const LATER: &[&str] = &["kafka", "amqp"];
+const LATER: &[&str] = &["kafka"];
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -47,7 +50,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
         let mut source = Source {
             config: SourceConfig {
                 name: name.to_owned(),
-                kind: SourceKind::Graphite(super::GraphiteSource::default()),
+                kind: SourceKind::Graphite(Box::default()),
             },
             node: table.node.clone(),
             listen: Listen::DEFAULT,
@@ -65,14 +68,21 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
                 graphite::read_tcp(GraphiteFormat::Protobuf, &mut table, &mut source);
             }
             Some("graphite-udp") => graphite::read_udp(&mut table, &mut source),
+            Some("graphite-unix") => graphite::read_unix(&mut table, &mut source),
             Some("gravwell") => gravwell::read_source(&mut table, &mut source),
             Some("hydra") => hydra::read_source(&mut table, &mut source),
+            Some("amqp") => amqp::read_source(&mut table, &mut source),
             Some("loggregator") => loggregator::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
-            _ => continue,
+            _ => {
+                table.finish_without("type");
+                continue;
+            }
         }
-        refuse_later_keys(&mut table);
-        table.finish(&[]);
+        if !kind.is_some_and(|kind| kind.starts_with("graphite") || kind == "amqp") {
+            refuse_later_keys(&mut table);
+        }
+        table.finish(super::load::HOMES);
         sources.push(source);
     }
     sources

@@ -106,21 +106,78 @@ impl ClientTls {
     }
 }
 
+/// What a PEM file has to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Certificate,
+    Key,
+}
+
+impl Holds {
+    const fn allowed(self) -> &'static str {
+        match self {
+            Self::Certificate => "a PEM file with certificates",
+            Self::Key => "a PEM file with a private key",
+        }
+    }
+
+    /// What is wrong with a file, as far as that shows by itself.
+    fn fault(self, path: &PathBuf) -> Option<String> {
+        let text = match pem(path) {
+            Ok(text) => text,
+            Err(TlsFileError::Read { error, .. }) => return Some(error.to_string()),
+            Err(error) => return Some(error.to_string()),
+        };
+        let text = String::from_utf8_lossy(&text);
+        let certificate = text.contains("-----BEGIN CERTIFICATE-----");
+        let key = text.contains("PRIVATE KEY-----");
+        match self {
+            Self::Certificate if certificate => None,
+            Self::Key if key => None,
+            Self::Certificate if key => Some("it holds a private key, and no certificate".into()),
+            Self::Key if certificate => Some("it holds a certificate, and no private key".into()),
+            _ if text.is_empty() => Some("it is empty".into()),
+            _ => Some("it holds no PEM".into()),
+        }
+    }
+}
+
+/// The path of a PEM file, and whether it holds what it should.
+fn pem_path(node: &Node<'_>, holds: Holds, usable: &mut bool) -> Option<PathBuf> {
+    let path = node.path();
+    let fault = path.as_ref().and_then(|path| holds.fault(path));
+    *usable &= path.is_some() && fault.is_none();
+    if let (Some(path), Some(fault)) = (&path, fault) {
+        let mut allowed = holds.allowed().to_owned();
+        if path.is_relative() {
+            allowed.push_str("; relative paths begin where ingestry is started");
+        }
+        node.wrong(format!("{} ({fault})", node.found()), allowed, None);
+    }
+    path
+}
+
 /// Reads `tls` of a source.
 pub(super) fn read_server(table: &mut Table<'_>) -> Option<ServerTls> {
-    let mut tls = table.sub_table("tls")?;
-    let cert = tls.required("cert", "a PEM file").and_then(|node| node.path());
-    let key = tls.required("key", "a PEM file").and_then(|node| node.path());
-    let client_ca = tls.key("client_ca");
-    let named = client_ca.is_some();
-    let client_ca = client_ca.and_then(|node| node.path());
-    let read = ServerTls { cert: cert?, key: key?, client_ca };
-    if named && read.client_ca.is_none() {
+    let node = table.key("tls")?;
+    if !node.is_table() {
+        let allowed = "a table such as { cert = \"server.pem\", key = \"server.key\" }";
+        node.wrong(node.found(), allowed, None);
         return None;
     }
-    check(&tls.node, read.load().err());
+    let mut tls = node.table()?;
+    let mut usable = true;
+    let mut file =
+        |node: Option<Node<'_>>, holds| node.and_then(|node| pem_path(&node, holds, &mut usable));
+    let cert = file(tls.required("cert", Holds::Certificate.allowed()), Holds::Certificate);
+    let key = file(tls.required("key", Holds::Key.allowed()), Holds::Key);
+    let client_ca = file(tls.key("client_ca"), Holds::Certificate);
+    let read = cert.zip(key).map(|(cert, key)| ServerTls { cert, key, client_ca });
+    if let (Some(read), true) = (&read, usable) {
+        check(&tls.node, read.load().err());
+    }
     tls.finish(&[]);
-    Some(read)
+    read
 }
 
 /// Reads `tls` of a destination.
@@ -132,20 +189,26 @@ pub(super) fn read_client(table: &mut Table<'_>) -> ClientTls {
 pub(super) fn read_client_if_named(table: &mut Table<'_>) -> Option<ClientTls> {
     let mut read = ClientTls::default();
     let mut tls = table.sub_table("tls")?;
-    read.ca = tls.key("ca").and_then(|node| node.path());
+    let mut usable = true;
+    read.ca = tls.key("ca").and_then(|node| pem_path(&node, Holds::Certificate, &mut usable));
     let verify = tls.key("verify");
     read.accept_any = verify.as_ref().and_then(Node::boolean) == Some(false);
     if let (Some(node), true) = (&verify, read.accept_any) {
         node.warn("certificates are not verified: whoever sits between reads and changes all");
     }
     match (tls.key("cert"), tls.key("key")) {
-        (Some(cert), Some(key)) => read.identity = cert.path().zip(key.path()),
+        (Some(cert), Some(key)) => {
+            let cert = pem_path(&cert, Holds::Certificate, &mut usable);
+            read.identity = cert.zip(pem_path(&key, Holds::Key, &mut usable));
+        }
         (Some(one), None) => one.wrong(one.found(), "a \"key\" beside it", None),
         (None, Some(one)) => one.wrong(one.found(), "a \"cert\" beside it", None),
         (None, None) => {}
     }
-    let usable = read.load().and_then(|options| Ok(options.client_config().map(drop)?));
-    check(&tls.node, usable.err());
+    if usable {
+        let loaded = read.load().and_then(|options| Ok(options.client_config().map(drop)?));
+        check(&tls.node, loaded.err());
+    }
     tls.finish(&[]);
     Some(read)
 }

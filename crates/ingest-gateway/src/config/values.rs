@@ -10,10 +10,34 @@ use super::addr::{ListenAddr, ListenAddrError};
 use super::choice::{Choice, one_of};
 use super::walk::Node;
 use crate::suggest::nearest;
-use crate::units::{UnitError, format_duration, format_size, parse_duration, parse_size};
+use crate::units::{
+    SIZE_UNITS, TIME_UNITS, UnitError, format_duration, format_size, parse_duration, parse_size,
+};
 
 /// The most characters of a value that an error repeats.
 const SHOWN: usize = 60;
+
+/// Words that other programs have for `off`.
+const OFFS: &[&str] =
+    &["off", "never", "none", "no", "false", "disabled", "unlimited", "infinite", "forever"];
+
+/// What other programs call the types of sources and destinations.
+const KIND_SYNONYMS: &[(&str, &str)] = &[
+    ("carbon", "graphite"),
+    ("carbon-relay", "graphite"),
+    ("plaintext", "graphite"),
+    ("udp", "graphite-udp"),
+    ("pickle", "graphite-pickle"),
+    ("indexer", "gravwell"),
+    ("indexers", "gravwell"),
+    ("ingest", "gravwell"),
+    ("websocket", "hydra"),
+    ("cloudfoundry", "loggregator"),
+    ("firehose", "loggregator"),
+    ("file", "store"),
+    ("disk", "store"),
+    ("local", "store"),
+];
 
 /// What an error says about the names of tags.
 const TAG: &str = "a tag name of letters, digits and # + - ? @ _, at most 4096 bytes";
@@ -89,6 +113,10 @@ impl Node<'_> {
     pub(crate) fn boolean(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(value) => Some(*value),
+            DeValue::String(text) if matches!(text.as_ref(), "true" | "false") => {
+                self.wrong(self.found(), "true or false, without quotation marks", None);
+                None
+            }
             _ => {
                 self.wrong(self.found(), "true or false", None);
                 None
@@ -104,7 +132,17 @@ impl Node<'_> {
         {
             return usize::try_from(value).ok();
         }
-        self.wrong(self.found(), format!("a whole number from {least} to {most}"), None);
+        let mut allowed = if least == most {
+            format!("{least} and nothing else")
+        } else {
+            format!("a whole number from {least} to {most}")
+        };
+        if let DeValue::String(text) = self.value
+            && text.parse::<u64>().is_ok()
+        {
+            allowed.push_str(", without quotation marks");
+        }
+        self.wrong(self.found(), allowed, None);
         None
     }
 
@@ -118,7 +156,7 @@ impl Node<'_> {
                 return None;
             }
         };
-        let size = self.quantity(result, text, &sizes.allowed())?;
+        let size = self.quantity(result, text, &sizes.allowed(), SIZE_UNITS)?;
         if size < sizes.least || sizes.most.is_some_and(|most| size > most) {
             self.wrong(self.found(), sizes.allowed(), None);
             return None;
@@ -131,13 +169,18 @@ impl Node<'_> {
         let least_text = format_duration(least);
         let allowed = format!("a time of at least {least_text}, such as \"{example}\", or \"off\"");
         let DeValue::String(text) = self.value else {
-            self.wrong(self.found_without_unit(), allowed, None);
+            let off = matches!(self.value, DeValue::Boolean(false));
+            self.wrong(self.found_without_unit(), allowed, off.then(|| "off".to_owned()));
             return None;
         };
         if text == "off" {
             return Some(None);
         }
-        let time = self.quantity(parse_duration(text), text, &allowed)?;
+        if OFFS.contains(&text.to_ascii_lowercase().as_str()) {
+            self.wrong(self.found(), allowed, Some("off".to_owned()));
+            return None;
+        }
+        let time = self.quantity(parse_duration(text), text, &allowed, TIME_UNITS)?;
         if time < least {
             self.wrong(self.found(), allowed, None);
             return None;
@@ -145,7 +188,13 @@ impl Node<'_> {
         Some(Some(time))
     }
 
-    fn quantity<T>(&self, read: Result<T, UnitError>, text: &str, allowed: &str) -> Option<T> {
+    fn quantity<T>(
+        &self,
+        read: Result<T, UnitError>,
+        text: &str,
+        allowed: &str,
+        units: &str,
+    ) -> Option<T> {
         let error = match read {
             Ok(value) => return Some(value),
             Err(error) => error,
@@ -157,7 +206,12 @@ impl Node<'_> {
             _ => None,
         };
         let reason = match &error {
-            UnitError::UnknownUnit { unit, .. } => format!("unknown unit {}", quoted(unit)),
+            UnitError::UnknownUnit { unit, .. } if unit.starts_with([',', '_']) => {
+                "digits are not grouped, and a fraction begins with a point".to_owned()
+            }
+            UnitError::UnknownUnit { unit, .. } => {
+                format!("unknown unit {}; there are {units}", quoted(unit))
+            }
             other => other.to_string(),
         };
         self.wrong(format!("{} ({reason})", self.found()), allowed, meant);
@@ -190,7 +244,9 @@ impl Node<'_> {
             let found = format!("\"{text}\": type \"{text}\" is not in this build of ingestry");
             self.wrong(found, allowed, None);
         } else {
-            let meant = nearest(text, here.iter().copied()).map(str::to_owned);
+            let same = KIND_SYNONYMS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+            let same = same.filter(|kind| here.contains(kind));
+            let meant = same.or_else(|| nearest(text, here.iter().copied())).map(str::to_owned);
             self.wrong(format!("unknown type {}", self.found()), allowed, meant);
         }
         None

@@ -4,6 +4,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::findings::{Fault, Findings};
+use super::synonyms::synonym;
+use super::values::quoted;
 use crate::suggest::nearest;
 
 /// A value of the file with its full key and its places.
@@ -57,13 +59,18 @@ impl<'a> Node<'a> {
         absence: bool,
     ) {
         let key = Some(key.to_owned());
-        let fault = Fault { at, key, found, allowed, meant, absence };
+        let fault = Fault { at, key, found, allowed, meant, absence, syntax: false };
         self.findings.fault(fault);
     }
 
     /// Notes a warning about the value.
     pub(crate) fn warn(&self, message: impl Into<String>) {
         self.findings.warn(self.at, self.path.clone(), message);
+    }
+
+    /// Whether the value is a table.
+    pub(crate) const fn is_table(&self) -> bool {
+        matches!(self.value, DeValue::Table(_))
     }
 
     /// The value as a table, or an error.
@@ -114,7 +121,9 @@ impl<'a> Table<'a> {
 
     /// The value of a key that may be there.
     pub(crate) fn key(&mut self, name: &'static str) -> Option<Node<'a>> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.table.get_key_value(name).map(|(key, value)| self.child(key, value))
     }
 
@@ -132,6 +141,26 @@ impl<'a> Table<'a> {
             node.note(node.key_at, &join(&node.path, name), absent, allowed.to_owned(), None, true);
         }
         found
+    }
+
+    /// Notes the keys that were probably meant to be `name`, when that is not there and nothing
+    /// can be said about the others without it.
+    pub(crate) fn finish_without(self, name: &'static str) {
+        let entries = self.entries();
+        // `[sources.web.eu]` is no source of the name web.eu.
+        let dotted = |(key, node): &(&str, Node<'_>)| {
+            matches!(node.value, DeValue::Table(_)) && !matches!(*key, "tls" | "tags")
+        };
+        if let (Some((key, node)), true) = (entries.first(), entries.iter().all(dotted)) {
+            let found = format!("a table {} inside it", quoted(key));
+            node.at_key(found, "a name of letters, digits, - and _: a dot begins a table inside");
+        }
+        for (key, node) in entries {
+            if key != name && nearest(key, [name]).is_some() {
+                let (found, meant) = ("unknown key".to_owned(), Some(name.to_owned()));
+                node.note(node.key_at, &node.path, found, name.to_owned(), meant, false);
+            }
+        }
     }
 
     /// The value of a key that is refused with an error of its own, and not listed as allowed.
@@ -175,9 +204,15 @@ impl<'a> Table<'a> {
             if self.known.contains(&name) || self.refused.contains(&name) {
                 continue;
             }
-            let here = nearest(name, self.known.iter().copied()).map(str::to_owned);
-            let elsewhere =
-                || homes.iter().find(|home| home.rsplit('.').next() == Some(name)).copied();
+            let here = synonym(name, &self.known)
+                .or_else(|| nearest(name, self.known.iter().copied()))
+                .map(str::to_owned);
+            let elsewhere = || {
+                let last = |home: &&'static str| home.rsplit('.').next().unwrap_or_default();
+                let lasts: Vec<&str> = homes.iter().map(last).collect();
+                let name = synonym(name, &lasts).unwrap_or(name);
+                homes.iter().find(|home| last(home) == name).copied()
+            };
             let meant = here.or_else(|| elsewhere().map(str::to_owned));
             let allowed = self.known.join(", ");
             node.note(node.key_at, &node.path, "unknown key".to_owned(), allowed, meant, false);

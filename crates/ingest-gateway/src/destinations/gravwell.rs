@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ingest_mux::{Gravwell, Output};
-use ingest_wire::{Connector, Identity, Secret};
+use ingest_wire::{Connector, Secret};
 
-use crate::config::{GravwellDestination, Policy};
+use crate::config::{Confirm, GravwellDestination, Policy};
 use crate::gateway::GatewayError;
 
 /// The output with its links.
@@ -20,18 +20,16 @@ pub(crate) fn output(
         .map_err(|error| GatewayError::DestinationSecret { name: name.to_owned(), error })?;
     let tls =
         config.tls.load().map_err(|error| GatewayError::Tls { name: name.to_owned(), error })?;
-    let identity = Identity {
-        name: "ingestry".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Identity::default()
-    };
     let policy = match config.policy {
         Policy::FailOver => ingest_mux::Policy::FailOver,
         _ => ingest_mux::Policy::Share,
     };
+    let confirm = match config.confirm {
+        Confirm::Stored => ingest_mux::Confirm::Stored,
+        _ => ingest_mux::Confirm::Acknowledged,
+    };
     let link = |output: Output, target: &ingest_wire::Target| {
         let mut connector = Connector::to(target.clone(), Secret::new(&secret))
-            .identity(identity.clone())
             .compression(config.compression)
             // Entries go on as they came.
             .source(ingest_entry::Source::NONE)
@@ -39,7 +37,9 @@ pub(crate) fn output(
         if !config.tenant.is_empty() {
             connector = connector.tenant(config.tenant.as_str());
         }
-        output.link(Arc::new(Gravwell::new(connector)))
+        output.link(Arc::new(
+            Gravwell::new(connector).confirm(confirm).min_version(config.min_version),
+        ))
     };
     Ok(config.targets.iter().fold(output.policy(policy), link))
 }

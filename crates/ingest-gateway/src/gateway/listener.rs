@@ -1,19 +1,26 @@
 //! The sockets that sources listen on. They belong to the gateway, which lends them: an address
 //! stays bound while the source behind it is replaced.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::GatewayError;
 use crate::config::{ListenAddr, Protocol, SourceConfig, SourceKind};
 use crate::inherited::Inherited;
+use crate::sources::accept::SocketFile;
+use crate::unix_socket;
 
 /// A bound socket. What it lends shares its queue.
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(crate) enum Socket {
     Tcp(TcpListener, SocketAddr),
     Udp(UdpSocket, SocketAddr),
+    Unix(UnixListener, Arc<SocketFile>),
+    UnixDatagram(UnixDatagram, Arc<SocketFile>),
     /// Of a source that connects.
     None,
 }
@@ -25,6 +32,10 @@ impl Socket {
         inherited: &mut Inherited,
     ) -> Result<Self, GatewayError> {
         let name = &source.name;
+        if let SourceKind::GraphiteUnix(unix) = &source.kind {
+            return unix_socket::bind(unix)
+                .map_err(|error| bind_error(name, &unix.path.display(), error));
+        }
         let Some(listen) = source.listen() else { return Ok(Self::None) };
         let failed = |error| bind_error(name, listen, error);
         match source.protocol() {
@@ -71,6 +82,10 @@ impl Socket {
         Ok(match self {
             Self::Tcp(listener, bound) => Self::Tcp(listener.try_clone()?, *bound),
             Self::Udp(socket, bound) => Self::Udp(socket.try_clone()?, *bound),
+            Self::Unix(listener, file) => Self::Unix(listener.try_clone()?, Arc::clone(file)),
+            Self::UnixDatagram(socket, file) => {
+                Self::UnixDatagram(socket.try_clone()?, Arc::clone(file))
+            }
             Self::None => Self::None,
         })
     }
@@ -79,7 +94,7 @@ impl Socket {
     pub(super) const fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(_, bound) | Self::Udp(_, bound) => Some(*bound),
-            Self::None => None,
+            Self::Unix(..) | Self::UnixDatagram(..) | Self::None => None,
         }
     }
 }
@@ -99,6 +114,6 @@ pub(super) async fn bind_tcp(
     }
 }
 
-pub(super) fn bind_error(name: &str, listen: &ListenAddr, error: io::Error) -> GatewayError {
+pub(super) fn bind_error(name: &str, listen: &dyn fmt::Display, error: io::Error) -> GatewayError {
     GatewayError::Bind { name: name.to_owned(), listen: listen.to_string(), error }
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingest_mux::{CloseReport, SharedDestination, Status};
+use ingest_mux::{CloseReport, DefineError, Relay, SharedDestination, Status};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -23,7 +23,8 @@ use crate::inherited::Inherited;
 use crate::sidecars;
 
 pub use error::GatewayError;
-use listener::{Socket, bind_error, bind_tcp};
+pub(crate) use listener::Socket;
+use listener::{bind_error, bind_tcp};
 pub use reload::{ReloadError, ReloadOptions, Reloaded};
 use shared::Inner;
 use units::{Prepared, Surroundings, Units};
@@ -180,6 +181,14 @@ impl Gateway {
     #[must_use]
     pub fn status(&self) -> Status {
         self.inner.muxer.status()
+    }
+
+    /// Takes the lines of the program's own log, for the tag `gravwell`.
+    ///
+    /// # Errors
+    /// [`DefineError`].
+    pub fn relay(&self) -> Result<Relay, DefineError> {
+        self.inner.muxer.relay()
     }
 
     /// The sources' counters, also of sources that were there before a reload.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ingest_mux::{Filter, Muxer, Output, SharedDestination};
+use ingest_mux::{Filter, Identity, Muxer, Output, SharedDestination};
 
 use super::GatewayError;
-use crate::config::{Config, DestinationConfig, DestinationKind, Route, fingerprint};
+use crate::config::{
+    Config, DestinationConfig, DestinationKind, Route, StateMessages, fingerprint,
+};
 use crate::destinations::{self, graphite::Fates};
 use crate::log_options::log_options;
 
@@ -20,6 +22,8 @@ pub(super) struct Known {
     pub(super) name: String,
     /// The `type` of the destination.
     pub(super) kind: &'static str,
+    /// Where its links lead, in their order, as far as that is known.
+    pub(super) targets: Vec<String>,
     /// What it did with entries, where Carbon servers are meant.
     pub(super) fates: Option<Arc<Fates>>,
 }
@@ -32,7 +36,20 @@ pub(super) async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
 ) -> Result<(Muxer, Vec<Known>), GatewayError> {
-    let mut builder = Muxer::builder().dir(&config.log.dir).log(log_options(&config.log));
+    let identity = Identity {
+        name: "ingestry".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        label: config.delivery.label.clone(),
+        ..Identity::default()
+    };
+    let mut builder = Muxer::builder()
+        .dir(&config.log.dir)
+        .log(log_options(&config.log))
+        .identity(identity)
+        .longest_wait(config.delivery.longest_wait);
+    if let Some(rate) = config.delivery.rate_limit {
+        builder = builder.rate_limit(rate);
+    }
     let mut all = Vec::new();
     for destination in &config.destinations {
         for (known, output) in made(destination, &config.routes)? {
@@ -47,7 +64,9 @@ pub(super) async fn open(
         let filter = filter(&config.routes, &name);
         builder = builder.output(Output::new(&name).filter(filter).link(destination));
     }
-    tokio::task::block_in_place(|| Ok((builder.start()?, all)))
+    let muxer = tokio::task::block_in_place(|| builder.start())?;
+    muxer.announcement().set_minimal(config.delivery.state == StateMessages::Minimal);
+    Ok((muxer, all))
 }
 
 /// What the files that the destinations name hold now.
@@ -64,13 +83,17 @@ fn made(destination: &DestinationConfig, routes: &[Route]) -> Result<Vec<Made>, 
         destination: name.clone(),
         name: output.to_owned(),
         kind: destination.kind.type_name(),
+        targets: Vec::new(),
         fates,
     };
     Ok(match &destination.kind {
         DestinationKind::Store => Vec::new(),
         DestinationKind::Gravwell(gravwell) => {
             let output = Output::new(name).filter(filter);
-            vec![(known(name, None), destinations::gravwell::output(output, name, gravwell)?)]
+            let output = destinations::outflow::apply(output, &gravwell.outflow);
+            let targets = gravwell.targets.iter().map(ToString::to_string).collect();
+            let known = Known { targets, ..known(name, None) };
+            vec![(known, destinations::gravwell::output(output, name, gravwell)?)]
         }
         DestinationKind::Graphite(graphite) => {
             destinations::graphite::outputs(name, graphite, &filter)?
@@ -78,6 +101,14 @@ fn made(destination: &DestinationConfig, routes: &[Route]) -> Result<Vec<Made>, 
                 .map(|ready| (known(&ready.name, Some(ready.fates)), ready.output))
                 .collect()
         }
+        #[cfg(feature = "amqp")]
+        DestinationKind::Amqp(amqp) => {
+            let ready = destinations::amqp::output(name, amqp, filter)?;
+            vec![(known(&ready.name, Some(ready.fates)), ready.output)]
+        }
+        // Refused when the configuration was read.
+        #[cfg(not(feature = "amqp"))]
+        DestinationKind::Amqp(_) => Vec::new(),
     })
 }
 

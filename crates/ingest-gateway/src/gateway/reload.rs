@@ -51,7 +51,7 @@ pub struct Reloaded {
     pub added: Vec<String>,
     /// Those that are gone.
     pub removed: Vec<String>,
-    /// Those that run with other settings.
+    /// Those that run with other settings; `logs`, which whoever runs the gateway applies.
     pub changed: Vec<String>,
     /// Sources that listen at another address.
     pub moved: Vec<String>,
@@ -90,7 +90,8 @@ impl Gateway {
     ///   that are open go on as they were begun. Its address stays bound unless it differs.
     /// * Sources that are gone end as in a stop: what has arrived is read and made durable.
     /// * Destinations that differ get new links, which go on where the old ones were.
-    /// * The log's directory and limits and the admin pages stay as they are until a restart.
+    /// * The log's directory and limits, what holds for all destinations together, and the admin
+    ///   pages stay as they are until a restart.
     ///
     /// It takes a second at most for destinations, and waits for no connection.
     ///
@@ -108,6 +109,9 @@ impl Gateway {
             waiting: keep_until_restart(&self.config, &mut config),
             ..Reloaded::default()
         };
+        if self.config.logs != config.logs {
+            reloaded.changed.push("logs".to_owned());
+        }
         let running = outputs::Running {
             config: &self.config,
             known: &self.outputs,
@@ -209,6 +213,7 @@ fn keep_until_restart(had: &Config, new: &mut Config) -> Vec<&'static str> {
         keep("log.memory", &had.log.memory, &mut log.memory),
         keep("log.keep", &had.log.keep, &mut log.keep),
         keep("admin", &had.admin, admin),
+        keep("delivery", &had.delivery, &mut new.delivery),
     ]
     .into_iter()
     .flatten()

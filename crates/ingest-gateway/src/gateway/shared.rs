@@ -63,7 +63,7 @@ impl Inner {
         });
         for gone in gone {
             if !running.counters.iter().any(|counters| counters.name == gone.name) {
-                gone.listens(None);
+                gone.listens(String::new());
                 running.counters.push(gone);
             }
         }
@@ -92,6 +92,11 @@ impl View for Inner {
     fn output_type(&self, name: &str) -> &str {
         let kind = |running: &Running| Some(running.output(name)?.kind);
         self.running(kind).unwrap_or("injected")
+    }
+
+    fn output_targets(&self, name: &str) -> Vec<String> {
+        let targets = |running: &Running| Some(running.output(name)?.targets.clone());
+        self.running(targets).unwrap_or_default()
     }
 
     fn output_fates(&self, name: &str) -> Vec<(&'static str, u64)> {

@@ -2,6 +2,7 @@
 //! connections that are open go on as they were begun, and the counters go on.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Weak};
 use ingest_entry::{TagId, TagName};
 use ingest_mux::{Level, Muxer};
 use ingest_wire::Secret;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket, UnixDatagram, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -18,16 +19,23 @@ use super::GatewayError;
 use super::listener::{Socket, bind_error};
 use crate::admin::View;
 use crate::config::{
-    Config, Durability, GraphiteSource, GraphiteUdpSource, GravwellSource, HydraSource,
-    LoggregatorSource, SecretFrom, ServerTls, SourceConfig, SourceKind, fingerprint,
+    Config, Durability, GraphiteCompression, GraphiteLines, GraphiteSource, GravwellSource,
+    HydraSource, LoggregatorSource, SecretFrom, ServerTls, SourceConfig, SourceKind, fingerprint,
 };
 use crate::counters::SourceCounters;
 use crate::map;
 use crate::secret::{IngestSecretError, ingest_secret};
+use crate::sources::accept::Entrance;
+#[cfg(feature = "amqp")]
+use crate::sources::amqp::{self, Amqp};
+use crate::sources::graphite_udp::Inlet;
 use crate::sources::gravwell::Gravwell;
 use crate::sources::hydra::Hydra;
 use crate::sources::loggregator::Loggregator;
-use crate::sources::{Context, RejectLog, graphite, graphite_udp, gravwell, hydra, loggregator};
+use crate::sources::transport::Wrapping;
+use crate::sources::{
+    Context, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra, loggregator,
+};
 
 /// What sources are made with, beside their own settings.
 #[derive(Clone, Copy, Debug)]
@@ -85,54 +93,68 @@ impl Prepared {
         let files = files(config, with.dir);
         let before = before.filter(|unit| unit.config.kind.type_name() == config.kind.type_name());
         let memory = with.muxer.log().status().limits.memory;
-        let bound = socket.local_addr();
+        let listens = !matches!(socket, Socket::None);
         let counters = match before {
             Some(unit) => Arc::clone(&unit.cx.counters),
-            None => Arc::new(SourceCounters::new(
-                &config.name,
-                config.kind.type_name(),
-                String::new(),
-                reasons(&config.kind),
-            )),
+            None => {
+                let counters = SourceCounters::new(
+                    &config.name,
+                    config.kind.type_name(),
+                    String::new(),
+                    reasons(&config.kind),
+                );
+                counters.children.tell(with.muxer.announcement());
+                Arc::new(counters)
+            }
         };
         let source = match before {
             Some(unit) => unit.cx.source.clone(),
             // Half of the budget at most, so that one source cannot take another's share.
             None => with.muxer.source(&config.name, memory / 2).map_err(named)?,
         };
+        let kept = reject_store(config, before, with)?;
         let stop = before.map_or_else(Default::default, |unit| Arc::clone(&unit.stop));
         let retire = watch::Sender::new(false);
         let cx = Context {
             source,
-            rejects: Arc::new(RejectLog::new(&config.name, counters.reasons.clone())),
+            rejects: Arc::new(RejectLog::new(&config.name, counters.reasons.clone()).keeping(kept)),
             counters,
             level: with.level(),
             read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
                 .unwrap_or(4 << 10),
             // What connects by itself has no connections that could go on without it.
-            stopping: if bound.is_some() { stop.subscribe() } else { retire.subscribe() },
+            stopping: if listens { stop.subscribe() } else { retire.subscribe() },
             retired: retire.subscribe(),
         };
         let mut secret_place = None;
-        let lent = socket.lend().and_then(|socket| {
-            Ok(match socket {
-                Socket::Tcp(listener, _) => Lent::Tcp(TcpListener::from_std(listener)?),
-                Socket::Udp(socket, _) => Lent::Udp(UdpSocket::from_std(socket)?),
-                Socket::None => Lent::None,
-            })
-        });
-        let lent = match (lent, config.listen()) {
-            (Ok(lent), _) => lent,
-            (Err(error), Some(listen)) => return Err(bind_error(&config.name, listen, error)),
-            (Err(_), None) => Lent::None,
-        };
+        let lent = socket.lend().and_then(Lent::new);
+        let lent = lent.map_err(|error| bind_error(&config.name, &config.place(), error))?;
         let tag = |tag| with.muxer.tag(tag).map_err(named);
         let service = match (&config.kind, lent) {
-            (SourceKind::Graphite(graphite), Lent::Tcp(listener)) => {
-                Service::Graphite(listener, graphite.clone(), tag(&graphite.lines.tag)?)
-            }
+            (SourceKind::Graphite(graphite), Lent::Tcp(listener)) => Service::Graphite(
+                Entrance::Tcp(listener),
+                graphite.clone(),
+                wrapping(&config.name, graphite)?,
+                tag(&graphite.lines.tag)?,
+            ),
             (SourceKind::GraphiteUdp(graphite), Lent::Udp(socket)) => {
-                Service::GraphiteUdp(socket, graphite.clone(), tag(&graphite.lines.tag)?)
+                let tag = tag(&graphite.lines.tag)?;
+                Service::GraphiteUdp(Inlet::Udp(socket), graphite.lines.clone(), tag)
+            }
+            (SourceKind::GraphiteUnix(graphite), Lent::Unix(entrance)) => Service::Graphite(
+                entrance,
+                Box::new(graphite.stream.clone()),
+                wrapping(&config.name, &graphite.stream)?,
+                tag(&graphite.stream.lines.tag)?,
+            ),
+            (SourceKind::GraphiteUnix(graphite), Lent::UnixDatagram(inlet)) => {
+                let lines = &graphite.stream.lines;
+                Service::GraphiteUdp(inlet, lines.clone(), tag(&lines.tag)?)
+            }
+            #[cfg(feature = "amqp")]
+            (SourceKind::Amqp(amqp), _) => {
+                let broker = crate::broker::broker(&config.name, &amqp.broker)?;
+                Service::Amqp(Box::new(Amqp::new(amqp, broker, tag(&amqp.lines.tag)?)))
             }
             (SourceKind::Gravwell(gravwell), Lent::Tcp(listener)) => {
                 let (gravwell, place) = gravwell_source(&config.name, gravwell, with)?;
@@ -201,6 +223,19 @@ impl Units {
 
     /// The socket for a source, if one that runs has it: the one of its name, or of its address.
     pub(super) fn lend(&self, source: &SourceConfig) -> Result<Option<Socket>, GatewayError> {
+        let lent = |unit: &Unit| {
+            let lent = unit.socket.lend();
+            lent.map(Some).map_err(|error| bind_error(&source.name, &source.place(), error))
+        };
+        if let SourceKind::GraphiteUnix(unix) = &source.kind {
+            let same = |unit: &&Unit| match &unit.config.kind {
+                SourceKind::GraphiteUnix(had) => {
+                    (&had.path, had.socket) == (&unix.path, unix.socket)
+                }
+                _ => false,
+            };
+            return self.running.iter().find(same).map_or(Ok(None), lent);
+        }
         let Some(listen) = source.listen() else { return Ok(Some(Socket::None)) };
         let fits = |unit: &&Unit| {
             let same = unit.config.listen() == Some(listen);
@@ -209,11 +244,7 @@ impl Units {
         // Port 0 is another address for each.
         let by_address = |unit: &&Unit| fits(unit) && listen.port() != 0;
         let own = self.get(&source.name).filter(fits);
-        let Some(unit) = own.or_else(|| self.running.iter().find(by_address)) else {
-            return Ok(None);
-        };
-        let lent = unit.socket.lend();
-        lent.map(Some).map_err(|error| bind_error(&source.name, listen, error))
+        own.or_else(|| self.running.iter().find(by_address)).map_or(Ok(None), lent)
     }
 
     /// The counters of all that run.
@@ -228,7 +259,8 @@ impl Units {
         let Prepared { secret_place, websocket_enabled, files, .. } = prepared;
         socket.set_up(&config.kind);
         cx.counters.follow(cx.source.clone());
-        cx.counters.listens(socket.local_addr());
+        let bound = socket.local_addr();
+        cx.counters.listens(bound.map_or_else(|| config.place(), |bound| bound.to_string()));
         let unit = Unit {
             config,
             socket,
@@ -318,7 +350,10 @@ fn reasons(kind: &SourceKind) -> Vec<&'static str> {
         SourceKind::Gravwell(_) => gravwell::reasons(),
         SourceKind::Hydra(_) => map::hydra::reasons(),
         SourceKind::Loggregator(_) => loggregator::reasons(),
-        SourceKind::Graphite(_) | SourceKind::GraphiteUdp(_) => map::graphite::reasons(),
+        SourceKind::Graphite(_)
+        | SourceKind::GraphiteUdp(_)
+        | SourceKind::GraphiteUnix(_)
+        | SourceKind::Amqp(_) => map::graphite::reasons(),
     }
 }
 
@@ -326,32 +361,86 @@ fn reasons(kind: &SourceKind) -> Vec<&'static str> {
 enum Lent {
     Tcp(TcpListener),
     Udp(UdpSocket),
+    Unix(Entrance),
+    UnixDatagram(Inlet),
     None,
+}
+
+impl Lent {
+    fn new(socket: Socket) -> io::Result<Self> {
+        Ok(match socket {
+            Socket::Tcp(listener, _) => Self::Tcp(TcpListener::from_std(listener)?),
+            Socket::Udp(socket, _) => Self::Udp(UdpSocket::from_std(socket)?),
+            Socket::Unix(listener, file) => {
+                let listener = UnixListener::from_std(listener)?;
+                Self::Unix(Entrance::Unix { listener, _file: file })
+            }
+            Socket::UnixDatagram(socket, file) => {
+                let socket = UnixDatagram::from_std(socket)?;
+                Self::UnixDatagram(Inlet::Unix { socket, file })
+            }
+            Socket::None => Self::None,
+        })
+    }
 }
 
 /// A source that is ready to be served.
 enum Service {
-    Graphite(TcpListener, GraphiteSource, TagId),
-    GraphiteUdp(UdpSocket, GraphiteUdpSource, TagId),
+    Graphite(Entrance, Box<GraphiteSource>, Wrapping, TagId),
+    GraphiteUdp(Inlet, GraphiteLines, TagId),
     Gravwell(TcpListener, Box<Gravwell>),
     Hydra(TcpListener, Box<Hydra>),
     Loggregator(Box<Loggregator>),
+    #[cfg(feature = "amqp")]
+    Amqp(Box<Amqp>),
 }
 
 impl Service {
     async fn serve(self, cx: Context, view: Weak<dyn View>) {
         match self {
-            Self::Graphite(listener, config, tag) => {
-                graphite::serve(listener, config, tag, cx).await;
+            Self::Graphite(entrance, config, wrapping, tag) => {
+                graphite::serve(entrance, *config, wrapping, tag, cx).await;
             }
-            Self::GraphiteUdp(socket, config, tag) => {
-                graphite_udp::serve(socket, config, tag, cx).await;
+            Self::GraphiteUdp(inlet, lines, tag) => {
+                graphite_udp::serve(inlet, lines, tag, cx).await;
             }
+            #[cfg(feature = "amqp")]
+            Self::Amqp(amqp) => amqp::serve(*amqp, cx).await,
             Self::Gravwell(listener, gravwell) => gravwell::serve(listener, *gravwell, cx).await,
             Self::Hydra(listener, hydra) => hydra::serve(listener, *hydra, cx, view).await,
             Self::Loggregator(loggregator) => loggregator::serve(*loggregator, cx).await,
         }
     }
+}
+
+/// What is around the bytes of a source's connections.
+fn wrapping(name: &str, config: &GraphiteSource) -> Result<Wrapping, GatewayError> {
+    Ok(Wrapping {
+        proxies: config.proxies.clone(),
+        tls: acceptor(name, config.tls.as_ref())?,
+        gzip: config.compression == GraphiteCompression::Gzip,
+    })
+}
+
+/// Bytes of refused items that may be under way from one source.
+const REJECTS: u64 = 1 << 20;
+
+/// Where a source's refused items go, if they are kept. `before`: the source of that name that
+/// runs.
+fn reject_store(
+    source: &SourceConfig,
+    before: Option<&Unit>,
+    with: &Surroundings<'_>,
+) -> Result<Option<RejectStore>, GatewayError> {
+    let Some(tag) = source.kind.rejects() else { return Ok(None) };
+    let named = |error| GatewayError::Define { name: source.name.clone(), error };
+    let tag = with.muxer.tag(tag).map_err(named)?;
+    if let Some(before) = before.and_then(|unit| unit.cx.rejects.store()) {
+        return Ok(Some(before.with(tag, with.level())));
+    }
+    // A source of its own, so that the account of the other is one of its items.
+    let own = with.muxer.source(&format!("{} rejects", source.name), REJECTS).map_err(named)?;
+    Ok(Some(RejectStore::new(own, tag, with.level())))
 }
 
 /// A source of Hydra's protocol.

@@ -19,6 +19,8 @@ pub enum Refusal {
     TooOld,
     /// Further ahead than `max_future` allows.
     TooNew,
+    /// More than its connection may send in a second.
+    OverRate,
     /// Beyond what an entry can hold.
     EntryLimit,
     /// No room: the budget of the source or the process is used up, the log full.
@@ -28,8 +30,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 5] =
-        [Self::TooOld, Self::TooNew, Self::EntryLimit, Self::NoRoom, Self::LogRefused];
+    const ALL: [Self; 6] = [
+        Self::TooOld,
+        Self::TooNew,
+        Self::OverRate,
+        Self::EntryLimit,
+        Self::NoRoom,
+        Self::LogRefused,
+    ];
 
     /// Name for labels and reports.
     #[must_use]
@@ -37,6 +45,7 @@ impl Refusal {
         match self {
             Self::TooOld => "too_old",
             Self::TooNew => "too_new",
+            Self::OverRate => "over_rate",
             Self::EntryLimit => "entry_limit",
             Self::NoRoom => "no_room",
             Self::LogRefused => "log_refused",

@@ -2,39 +2,102 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Context;
+use super::transport::Accepted;
+use super::unread::Unread;
 
 /// Wait after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Where connections come in.
+pub(super) trait Door {
+    type Connection;
+
+    /// The next one.
+    async fn next(&self) -> io::Result<Self::Connection>;
+}
+
+impl Door for TcpListener {
+    type Connection = (TcpStream, IpAddr);
+
+    async fn next(&self) -> io::Result<Self::Connection> {
+        let (stream, peer) = self.accept().await?;
+        Ok((stream, peer.ip().to_canonical()))
+    }
+}
+
+/// Where connections of Graphite come in.
+#[derive(Debug)]
+pub(crate) enum Entrance {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, _file: Arc<SocketFile> },
+}
+
+impl Door for Entrance {
+    type Connection = Accepted;
+
+    async fn next(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.next().await?;
+                // Whatever ends this connection without an answer, a kill of the process included,
+                // is to be seen as a reset: an end of file says that everything is durable.
+                let _ = stream.set_zero_linger();
+                Ok(Accepted::Tcp(stream, peer))
+            }
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted::Unix(Unread::new(stream)))
+            }
+        }
+    }
+}
+
+/// The file of a unix socket, which goes with its last handle.
+#[derive(Debug)]
+pub(crate) struct SocketFile(pub(crate) PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have removed it.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Accepts until the source retires, at most so many connections at a time, then waits for those
 /// that are open. `serve` makes of each what runs as a task of its own.
-pub(super) async fn accept<F: Future<Output = ()> + Send + 'static>(
-    listener: TcpListener,
+pub(super) async fn accept<D: Door, F: Future<Output = ()> + Send + 'static>(
+    door: D,
     most: usize,
     cx: &Context,
-    mut serve: impl FnMut(TcpStream, IpAddr) -> F,
+    mut serve: impl FnMut(D::Connection) -> F,
 ) {
     let slots = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
     let mut retired = cx.retired.clone();
     loop {
+        // The place comes first: who finds none waits in the system's queue.
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((door.next().await?, slot))
+        };
         let accepted = tokio::select! {
             _ = retired.wait_for(|retired| *retired) => break,
-            accepted = next(&listener, &slots) => accepted,
+            accepted = next => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, peer, slot)) => {
-                let connection = serve(stream, peer);
+            Ok((connection, slot)) => {
+                let connection = serve(connection);
                 connections.spawn(async move {
                     connection.await;
                     drop(slot);
@@ -46,17 +109,6 @@ pub(super) async fn accept<F: Future<Output = ()> + Send + 'static>(
             }
         }
     }
-    drop(listener);
+    drop(door);
     while connections.join_next().await.is_some() {}
-}
-
-/// A connection, who made it, and its place. The place comes first: who finds none waits in the
-/// system's queue.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer.ip().to_canonical(), slot))
 }

@@ -1,5 +1,5 @@
-//! Graphite lines, pickles and protobuf messages over TCP. The end of our side, after the client's, is the acknowledgement: it
-//! comes when everything the client sent is durable.
+//! Graphite lines, pickles and protobuf messages over TCP and unix sockets. The end of our side,
+//! after the client's, is the acknowledgement: it comes when everything the client sent is durable.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use graphite_proto::{Connection, Event, Format, FrameError, Options};
 use ingest_entry::{Source as Address, TagId};
 use ingest_mux::{Refused, SendError, Source, Ticket};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::accept::accept;
-use super::{Context, graphite_time, unix_nanos};
-use crate::config::GraphiteSource;
+use super::accept::{Entrance, accept};
+use super::rate::Rate;
+use super::transport::{Accepted, REFUSALS, Stream, Transport as _, Wrapping};
+use super::{Context, RejectLog, graphite_time, unix_nanos};
+use crate::config::{GraphiteSource, OverRate};
 use crate::counters::Totals;
 use crate::map::graphite::{Mapper, Refusal, decoder_options, stream_format};
 
@@ -28,19 +29,28 @@ const SHORT_OF_BUDGET: u64 = 1 << 20;
 const SMALL_READ: usize = 8 * 1024;
 
 /// Serves connections until the gateway stops, then ends those that are open.
-pub(crate) async fn serve(listener: TcpListener, config: GraphiteSource, tag: TagId, cx: Context) {
+pub(crate) async fn serve(
+    entrance: Entrance,
+    config: GraphiteSource,
+    wrapping: Wrapping,
+    tag: TagId,
+    cx: Context,
+) {
+    let refusals = Arc::new(RejectLog::new(&cx.counters.name, REFUSALS.to_vec()));
     let config = Arc::new(config);
     let options = decoder_options(&config.lines);
     let format = stream_format(&config);
-    accept(listener, config.max_connections, &cx, |stream, peer| {
+    accept(entrance, config.max_connections, &cx, |accepted| {
         let one = One {
             cx: cx.clone(),
             config: Arc::clone(&config),
             mapper: Mapper::new(&config.lines, tag),
-            peer,
+            peer: accepted.peer(),
+            rate: config.max_rate.map(|most| Rate::new(most, Instant::now())),
+            hold: Duration::ZERO,
             window: Window::default(),
         };
-        one.run(stream, format, options.clone())
+        one.run(accepted, wrapping.clone(), Arc::clone(&refusals), format, options.clone())
     })
     .await;
 }
@@ -78,7 +88,12 @@ struct One {
     cx: Context,
     config: Arc<GraphiteSource>,
     mapper: Mapper,
-    peer: IpAddr,
+    /// Who sends, as far as anybody says.
+    peer: Option<IpAddr>,
+    /// How many points a second it may send.
+    rate: Option<Rate>,
+    /// How long to wait before more is read.
+    hold: Duration,
     window: Window,
 }
 
@@ -93,14 +108,40 @@ enum End {
 }
 
 impl One {
-    async fn run(mut self, stream: TcpStream, format: Format, options: Options) {
+    async fn run(
+        mut self,
+        accepted: Accepted,
+        wrapping: Wrapping,
+        refusals: Arc<RejectLog>,
+        format: Format,
+        options: Options,
+    ) {
         let counters = Arc::clone(&self.cx.counters);
         counters.connections_total.add(1);
         counters.connections_open.add(1);
-        // Whatever ends this connection without an answer, a kill of the process included, is to be
-        // seen as a reset: an end of file says that everything is durable.
-        let _ = stream.set_zero_linger();
-        let mut connection = Connection::new(stream, format, options);
+        let mut stopping = self.cx.stopping.clone();
+        let opened = tokio::select! {
+            biased;
+            opened = wrapping.open(accepted) => Some(opened),
+            _ = stopping.wait_for(|stop| *stop) => None,
+        };
+        match opened {
+            Some(Ok((stream, peer))) => {
+                self.peer = peer;
+                self.converse(Connection::new(stream, format, options)).await;
+            }
+            Some(Err((why, error))) => {
+                counters.connections_refused.add(1);
+                refusals.note_connection(why, self.peer, &error);
+            }
+            None => {}
+        }
+        counters.connections_open.sub(1);
+    }
+
+    async fn converse(&mut self, mut connection: Connection<Stream>) {
+        let counters = Arc::clone(&self.cx.counters);
+        let peer = self.peer.map(tracing::field::display);
         let end = match self.receive(&mut connection).await {
             Ok(()) => self.settle().await,
             Err(end) => end,
@@ -108,35 +149,35 @@ impl One {
         match end {
             End::Durable if !connection.at_eof() => {
                 // The gateway stops, and the client has not ended: more may be on its way.
-                tracing::debug!(peer = %self.peer, "A connection is reset by the stop.");
+                tracing::debug!(peer, "A connection is reset by the stop.");
             }
             End::Durable => {
-                let _ = rustix::net::sockopt::set_socket_linger(connection.stream(), None);
+                connection.stream_mut().answer();
                 if let Err(error) = connection.close_after_eof().await {
-                    tracing::debug!(peer = %self.peer, %error, "A client did not wait for the end.");
+                    tracing::debug!(peer, %error, "A client did not wait for the end.");
                 }
             }
             End::Broken(error) => {
                 counters.connections_aborted.add(1);
-                tracing::debug!(peer = %self.peer, %error, "A connection broke.");
+                tracing::debug!(peer, %error, "A connection broke.");
             }
             End::Refused(error) => {
                 counters.connections_aborted.add(1);
                 tracing::warn!(
-                    source = %counters.name, peer = %self.peer, %error,
+                    source = %counters.name, peer, %error,
                     "A connection is reset: the log does not take what it sends."
                 );
             }
         }
-        counters.connections_open.sub(1);
     }
 
     /// Reads until the client has sent all, or the gateway stops.
-    async fn receive(&mut self, connection: &mut Connection<TcpStream>) -> Result<(), End> {
+    async fn receive(&mut self, connection: &mut Connection<Stream>) -> Result<(), End> {
         let mut stopping = self.cx.stopping.clone();
         let mut deadline = None;
         loop {
             self.hold_back().await?;
+            self.slow_down().await;
             let max = self.next_read();
             let read = match deadline {
                 Some(until) if Instant::now() >= until => return self.finish(connection).await,
@@ -174,19 +215,29 @@ impl One {
         Ok(())
     }
 
+    /// Waits while more came than the rate allows, or until the gateway stops.
+    async fn slow_down(&mut self) {
+        let hold = std::mem::take(&mut self.hold);
+        if !hold.is_zero() {
+            self.cx.counters.rate_waits.add(1);
+            let mut stopping = self.cx.stopping.clone();
+            let _ = timeout(hold, stopping.wait_for(|stop| *stop)).await;
+        }
+    }
+
     fn next_read(&self) -> usize {
         let free = self.cx.source.budget_available();
         if free < SHORT_OF_BUDGET { self.cx.read_bytes.min(SMALL_READ) } else { self.cx.read_bytes }
     }
 
-    async fn finish(&mut self, connection: &mut Connection<TcpStream>) -> Result<(), End> {
+    async fn finish(&mut self, connection: &mut Connection<Stream>) -> Result<(), End> {
         self.take(connection, 0, true).await
     }
 
     /// Decodes what was read into entries and hands them over.
     async fn take(
         &mut self,
-        connection: &mut Connection<TcpStream>,
+        connection: &mut Connection<Stream>,
         bytes: usize,
         ended: bool,
     ) -> Result<(), End> {
@@ -206,14 +257,25 @@ impl One {
         let mut totals = Totals::new(self.cx.counters.reasons.len());
         totals.received_bytes = bytes as u64;
         let mut batch = self.cx.source.batch(grant, arrival, self.cx.level);
-        let src = Address::from_ip(self.peer);
+        let src = self.peer.map_or(Address::NONE, Address::from_ip);
         let mut pushed = 0;
         let (mapper, rejects, peer) = (&mut self.mapper, &self.cx.rejects, self.peer);
+        let mut admission = match (&mut self.rate, self.config.over_rate) {
+            (Some(rate), OverRate::Drop) => {
+                rate.refill(Instant::now());
+                Some(rate)
+            }
+            _ => None,
+        };
         let mut sink = |event: Event<'_>| {
             totals.received_items += 1;
             match event {
                 Event::Metric(metric) => {
-                    let entry = mapper.entry(&metric, src, now);
+                    let entry = if admission.as_mut().is_none_or(|rate| rate.admit()) {
+                        mapper.entry(&metric, src, now)
+                    } else {
+                        Err(Refusal::OverRate)
+                    };
                     match entry.and_then(|entry| Ok(batch.push(&entry)?)) {
                         Ok(()) => pushed += 1,
                         Err(refusal) => {
@@ -239,7 +301,13 @@ impl One {
         totals.accepted_entries = sent.entries;
         totals.accepted_items = sent.entries;
         totals.refuse_many(Refusal::LogRefused.index(), pushed - sent.entries);
+        if let (Some(rate), OverRate::Block) = (&mut self.rate, self.config.over_rate) {
+            rate.refill(Instant::now());
+            self.hold = rate.spend(totals.received_items);
+        }
         self.cx.counters.add(&totals);
+        self.cx.rejects.hand_over();
+        self.cx.counters.kept_rejects.set(self.cx.rejects.kept());
         if let Some(ticket) = sent.ticket {
             self.window.add(ticket, bytes as u64);
         }
@@ -270,7 +338,7 @@ impl One {
 }
 
 async fn read_or_idle(
-    connection: &mut Connection<TcpStream>,
+    connection: &mut Connection<Stream>,
     max: usize,
     idle: Option<Duration>,
 ) -> io::Result<Option<usize>> {

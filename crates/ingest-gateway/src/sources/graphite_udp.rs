@@ -1,17 +1,20 @@
-//! Graphite lines over UDP. There is no acknowledgement: what has no room is dropped, and counted
-//! line by line; what the kernel drops is read from the system.
+//! Graphite lines in datagrams, over UDP and unix sockets. There is no acknowledgement: what has no
+//! room is dropped, and counted line by line; what the kernel drops of UDP is read from the system.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use graphite_proto::{Datagrams, Event, Options, decode_datagram};
+use graphite_proto::{Datagrams, Event, Options, UnixDatagrams, decode_datagram};
 use ingest_entry::{Source as Address, TagId};
 use ingest_mux::Batch;
-use tokio::net::UdpSocket;
+use tokio::net::{UdpSocket, UnixDatagram};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::accept::SocketFile;
 use super::{Context, graphite_time, kernel_drops, unix_nanos};
-use crate::config::GraphiteUdpSource;
+use crate::config::GraphiteLines;
 use crate::counters::Totals;
 use crate::map::graphite::{Mapper, Refusal, decoder_options};
 
@@ -24,13 +27,44 @@ const LAST_READS: Duration = Duration::from_secs(1);
 /// What counts as an empty socket then.
 const QUIET: Duration = Duration::from_millis(50);
 
+/// Where datagrams come in.
+#[derive(Debug)]
+pub(crate) enum Inlet {
+    Udp(UdpSocket),
+    Unix { socket: UnixDatagram, file: Arc<SocketFile> },
+}
+
+enum Sockets {
+    Udp(Datagrams),
+    Unix { datagrams: UnixDatagrams, _file: Arc<SocketFile> },
+}
+
+impl Sockets {
+    async fn receive(&mut self, sink: &mut impl FnMut(&[u8], Option<IpAddr>)) -> io::Result<usize> {
+        match self {
+            Self::Udp(datagrams) => {
+                let mut named = |datagram: &[u8], peer: SocketAddr| {
+                    sink(datagram, Some(peer.ip().to_canonical()));
+                };
+                datagrams.receive(AT_ONCE, &mut named).await
+            }
+            Self::Unix { datagrams, .. } => {
+                datagrams.receive(AT_ONCE, &mut |datagram| sink(datagram, None)).await
+            }
+        }
+    }
+}
+
 /// Receives until the source retires.
-pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: TagId, cx: Context) {
-    let options = decoder_options(&config.lines);
-    let mut receiver =
-        Receiver { mapper: Mapper::new(&config.lines, tag), options, cx: cx.clone() };
-    let local = socket.local_addr().ok();
-    let mut datagrams = Datagrams::new(socket);
+pub(crate) async fn serve(inlet: Inlet, lines: GraphiteLines, tag: TagId, cx: Context) {
+    let options = decoder_options(&lines);
+    let mut receiver = Receiver { mapper: Mapper::new(&lines, tag), options, cx: cx.clone() };
+    let (local, mut datagrams) = match inlet {
+        Inlet::Udp(socket) => (socket.local_addr().ok(), Sockets::Udp(Datagrams::new(socket))),
+        Inlet::Unix { socket, file } => {
+            (None, Sockets::Unix { datagrams: UnixDatagrams::new(socket), _file: file })
+        }
+    };
     let mut retired = cx.retired.clone();
     let mut look = interval(Duration::from_secs(1));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -46,7 +80,7 @@ pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: Tag
                 continue;
             }
             _ = retired.wait_for(|retired| *retired) => break,
-            received = datagrams.receive(AT_ONCE, &mut sink) => received,
+            received = datagrams.receive(&mut sink) => received,
         };
         step.finish();
         if let Err(error) = received {
@@ -63,7 +97,7 @@ pub(crate) async fn serve(socket: UdpSocket, config: GraphiteUdpSource, tag: Tag
         let mut step = receiver.step();
         let mut sink = |datagram: &[u8], peer| step.take(datagram, peer);
         // Through the runtime, which may not have heard yet that something is there.
-        let received = timeout(QUIET, datagrams.receive(AT_ONCE, &mut sink)).await;
+        let received = timeout(QUIET, datagrams.receive(&mut sink)).await;
         step.finish();
         if !matches!(received, Ok(Ok(count)) if count > 0) {
             break;
@@ -106,7 +140,7 @@ impl Receiver {
 }
 
 impl Step<'_> {
-    fn take(&mut self, datagram: &[u8], peer: SocketAddr) {
+    fn take(&mut self, datagram: &[u8], peer: Option<IpAddr>) {
         if self.arrival == 0 {
             self.arrival = unix_nanos();
         }
@@ -124,8 +158,7 @@ impl Step<'_> {
             }
         }
         self.left = self.left.saturating_sub(needed);
-        let peer = peer.ip().to_canonical();
-        let src = Address::from_ip(peer);
+        let src = peer.map_or(Address::NONE, Address::from_ip);
         let Self { receiver, batch, totals, pushed, cx, .. } = self;
         decode_datagram(self.options, datagram, now, &mut |event| {
             totals.received_items += 1;
@@ -170,6 +203,8 @@ impl Step<'_> {
         self.hand_over();
         if self.totals.received_bytes > 0 || self.totals.received_items > 0 {
             self.cx.counters.add(&self.totals);
+            self.cx.rejects.hand_over();
+            self.cx.counters.kept_rejects.set(self.cx.rejects.kept());
         }
     }
 }

@@ -80,7 +80,7 @@ impl Gravwell {
 pub(crate) async fn serve(listener: TcpListener, gravwell: Gravwell, cx: Context) {
     let refusals = Arc::new(RejectLog::new(&cx.counters.name, REFUSALS.to_vec()));
     let acceptor = gravwell.acceptor();
-    accept(listener, gravwell.config.max_connections, &cx, |stream, peer| {
+    accept(listener, gravwell.config.max_connections, &cx, |(stream, peer)| {
         let client = Client {
             cx: cx.clone(),
             acceptor: acceptor.clone(),

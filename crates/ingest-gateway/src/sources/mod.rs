@@ -1,13 +1,19 @@
 //! What takes data in: one file for each source.
 
-mod accept;
+pub(crate) mod accept;
+#[cfg(feature = "amqp")]
+pub(crate) mod amqp;
 pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
 pub(crate) mod hydra;
 mod kernel_drops;
 pub(crate) mod loggregator;
+mod rate;
 mod reject_log;
+mod reject_store;
+pub(crate) mod transport;
+mod unread;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,6 +24,7 @@ use tokio::sync::watch;
 use crate::counters::SourceCounters;
 
 pub(crate) use reject_log::RejectLog;
+pub(crate) use reject_store::RejectStore;
 
 /// What every source has.
 #[derive(Clone, Debug)]

@@ -16,6 +16,8 @@ const UNITS: &[(&str, u64)] = &[
     ("us", 1_000),
     ("ns", 1),
 ];
+/// The units for an error text.
+pub(crate) const TIME_UNITS: &str = "w, d, h, m, s, ms, us and ns";
 const SECOND: u64 = 1_000_000_000;
 
 /// Reads a length of time: one or more numbers with units, the largest unit first.

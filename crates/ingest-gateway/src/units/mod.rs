@@ -16,8 +16,10 @@ mod number;
 mod size;
 mod time;
 
+pub(crate) use duration::TIME_UNITS;
 pub use duration::{format_duration, parse_duration};
 pub use net::{Network, NetworkError};
+pub(crate) use size::SIZE_UNITS;
 pub use size::{format_size, format_size_rounded, parse_size};
 pub use time::{TimeArg, TimeError, parse_time};
 

@@ -22,6 +22,9 @@ const UNITS: &[(&str, u64)] = &[
     ("B", 1),
 ];
 
+/// The units for an error text.
+pub(crate) const SIZE_UNITS: &str = "B, KiB, MiB, GiB, TiB (powers of 1024), kB, MB, GB and TB";
+
 /// Reads a size: a number and a unit, with or without a blank between them.
 ///
 /// `KiB`, `MiB`, `GiB`, `TiB`, `PiB`, `EiB` are powers of 1024; `kB` (or `KB`), `MB`, `GB`, `TB`,

@@ -148,3 +148,81 @@ fn fail_over_and_back() {
     drop(first);
     library.stop(LONG);
 }
+
+#[test]
+fn a_new_destination_gets_history_and_stored_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Library::with(&format!("[log]\ndir = {:?}\n{SOURCES}", dir.path()), None);
+    send(store.address("graphite"), metrics(0, 500).as_bytes()).unwrap();
+    store.stop(LONG);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let kept = Kept::default();
+    let indexer = runtime.block_on(Indexer::start("127.0.0.1:0", &kept, usize::MAX));
+    let keys = "from = \"oldest\"\nconfirm = \"stored\"\nrate_limit = \"1 GB/s\"\nmax_lag = \
+                \"1 GiB\"\non_lag = \"block\"\nmin_version = 9";
+    let library = gateway(dir.path(), &[format!("tcp://{}", indexer.address)], keys);
+    send(library.address("graphite"), metrics(500, 600).as_bytes()).unwrap();
+    delivered(&library);
+    assert!(numbers(&kept).into_iter().eq(0..600));
+    library.stop(LONG);
+
+    // One that is too old is a state that is seen.
+    let other = tempfile::tempdir().unwrap();
+    let keys = "min_version = 10";
+    let library = gateway(other.path(), &[format!("tcp://{}", indexer.address)], keys);
+    let link = until("a link that is stuck", || {
+        let link = library.status().outputs[0].links[0].clone();
+        (link.phase == LinkPhase::Stuck).then_some(link)
+    });
+    assert_eq!(link.trouble, Some(ingest_mux::Trouble::OldServer));
+    library.stop(Duration::from_millis(10));
+}
+
+#[test]
+fn ingesters_behind_a_gateway_are_told_to_the_one_before_it() {
+    let source = format!(
+        "[admin]\nenabled = false\n[sources.gravwell]\ntype = \"gravwell\"\nlisten = \
+         \"127.0.0.1:0\"\nsecret = \"literal:{SECRET}\"\n"
+    );
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let before = Library::with(&format!("[log]\ndir = {:?}\n{source}", first.path()), None);
+    let to = before.address("gravwell");
+    let behind = Library::with(
+        &format!(
+            "[log]\ndir = {:?}\n[delivery]\nlabel = \"south\"\n{source}[destinations.out]\ntype = \
+             \"gravwell\"\ntargets = [\"tcp://{to}\"]\nsecret = \"literal:{SECRET}\"\n",
+            second.path()
+        ),
+        None,
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let uuid = "11111111-2222-3333-4444-555555555555";
+    let state = ingest_wire::IngesterState {
+        uuid: uuid.to_owned(),
+        name: "collector".to_owned(),
+        entries: 7,
+        ..Default::default()
+    };
+    let connection = runtime.block_on(async {
+        let target = format!("tcp://{}", behind.address("gravwell"));
+        let connector = ingest_wire::Connector::new(&target, SECRET).unwrap().tag("alpha").unwrap();
+        let (name, version) = ("collector".to_owned(), "1.2".to_owned());
+        let uuid = uuid.to_owned();
+        let connector = connector.identity(ingest_wire::Identity { name, version, uuid });
+        let connection = connector.connect().await.unwrap();
+        connection.send_state(&state).await.unwrap();
+        connection
+    });
+    let names = |wanted: &[&str]| {
+        until("the ingester behind is told", || {
+            let children = before.source("gravwell").children.list();
+            let child = children.into_iter().find(|child| child.label == "south")?;
+            (child.children == wanted).then_some(child)
+        })
+    };
+    assert_eq!(names(&[uuid]).name, "ingestry");
+    runtime.block_on(connection.close(LONG));
+    names(&[]);
+    behind.stop(LONG);
+    before.stop(LONG);
+}

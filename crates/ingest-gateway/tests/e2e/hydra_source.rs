@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hydra_ws::{ClientOptions, HydraClient, Target};
+use ingest_wire::TlsOptions;
 use serde_json::{Value as Json, json};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::support::client::{source_row, status};
 use crate::support::gate::Gate;
@@ -166,6 +170,73 @@ fn explicit_waits_for_the_destinations() {
     gate.open();
     assert!(socket.reply().unwrap().contains(r#""requestId":"late","status":{"code":200"#));
     library.stop(LONG);
+}
+
+/// Over TLS, with a token: payloads of who has it are stored, and nobody else is let in.
+#[test]
+fn tls_and_a_token() {
+    let work = tempfile::tempdir().unwrap();
+    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (authority, data) = (signed.cert.pem(), work.path().join("data"));
+    let file = |name: &str, text: &str| {
+        let path = work.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (cert, key) = (file("cert", &authority), file("key", &signed.signing_key.serialize_pem()));
+    let token = file("token", "s3cret");
+    let keys =
+        format!("tls = {{ cert = {cert:?}, key = {key:?} }}\ntoken = \"file:{}\"", token.display());
+    let library = Library::with(&configuration(&data, &keys), None);
+    let address = library.address("hydra");
+    let config = TlsOptions::default().authority(authority).client_config().unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let connect = move || {
+        let connector = connector.clone();
+        async move {
+            let stream = tokio::net::TcpStream::connect(address).await?;
+            connector.connect(ServerName::try_from("localhost").unwrap(), stream).await
+        }
+    };
+    let target: Target = "wss://localhost/ws-ingest".parse().unwrap();
+    library.runtime().block_on(async {
+        let refused = HydraClient::connect_with(connect.clone(), &target, ClientOptions::default());
+        let refused = refused.await.unwrap_err().to_string();
+        assert!(refused.contains("401"), "{refused}");
+        let mut options = ClientOptions::default();
+        options.fields.push(("Authorization".into(), "Bearer s3cret".into()));
+        let (client, _) = HydraClient::connect_with(connect, &target, options).await.unwrap();
+        client.set("hydra-ack", "persisted").await.unwrap();
+        assert_eq!(client.send("sealed").await.unwrap().code, 200);
+        client.close().await;
+    });
+    // Without TLS there is no word to be had.
+    assert!(Socket::open(address, "/ws-ingest", "").is_err());
+    until("the refusal", || (library.source("hydra").connections_refused.get() >= 2).then_some(()));
+    library.stop(LONG);
+    assert_eq!(lines(&data, ""), [" sealed"]);
+}
+
+/// On a default run a page from elsewhere gets nothing, nor does a name that leads here by
+/// accident; the document's Chrome extensions do.
+#[test]
+fn strangers_get_nothing_on_a_default_run() {
+    let work = tempfile::tempdir().unwrap();
+    let ingestry = Ingestry::start(work.path(), &LISTEN);
+    let address = ingestry.address("hydra");
+    let refused = |fields: &str| Socket::open(address, "/ws-ingest", fields).err();
+    for stranger in ["Origin: http://elsewhere.example\r\n", "Origin: null\r\n"] {
+        let head = refused(stranger).unwrap().to_string();
+        assert!(head.starts_with("HTTP/1.1 403 "), "{stranger}: {head}");
+        assert_eq!(post(address, "/ingest", stranger, "x").0, 403, "{stranger}");
+    }
+    let own = format!("Origin: http://{address}\r\n");
+    for friend in [own.as_str(), "Origin: chrome-extension://omalebghpgejjiaoknljcfmglgbpocdp\r\n"]
+    {
+        assert!(refused(friend).is_none(), "{friend}");
+        assert_eq!(post(address, "/ingest", friend, "x").0, 200, "{friend}");
+    }
+    ingestry.stop();
 }
 
 /// Killed under load from several sessions: every message that was reported with 200 is stored.

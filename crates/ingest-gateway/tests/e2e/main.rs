@@ -9,11 +9,14 @@ mod eof_is_acknowledgement;
 #[path = "../../../../testdata/support/folder.rs"]
 mod folder;
 mod graphite_destination;
+mod graphite_fifty;
 mod graphite_frames;
+mod graphite_transports;
 mod gravwell_destination;
 mod gravwell_source;
 mod hydra_source;
 mod limits;
+mod logs;
 mod main_job;
 mod no_false_end;
 mod reload;

@@ -1,20 +1,24 @@
 //! The destination that speaks the Gravwell protocol: one link to one indexer.
 
+mod dial;
 mod link;
 mod push;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ingest_entry::TagName;
-use ingest_wire::{ClientError, Connector, Identity, ProtocolError, SendError};
+use ingest_wire::{ClientError, Connection, Connector, Identity, ProtocolError, SendError};
 
+pub use self::dial::{Dial, DialFuture, Stream};
 use self::link::Link;
 use crate::destination::{Destination, LinkError, LinkFuture, Trouble};
 use crate::lease::Leases;
 use crate::sync::lock;
 
+/// How long dialling may take, where it is not the connector that dials.
+const DIAL: Duration = Duration::from_secs(5);
 /// How long the end of a connection may take.
 const CLOSE: Duration = Duration::from_secs(1);
 /// The protocol's version that knows ditto blocks.
@@ -44,6 +48,7 @@ pub struct Gravwell {
     confirm: Confirm,
     min_version: u16,
     identity: Option<Identity>,
+    dial: Option<Arc<dyn Dial>>,
     /// The names that links have got numbers for: asked for at once by the next one.
     names: Mutex<BTreeSet<TagName>>,
 }
@@ -53,7 +58,8 @@ impl Gravwell {
     #[must_use]
     pub fn new(connector: Connector) -> Self {
         let names = Mutex::default();
-        Self { connector, confirm: Confirm::default(), min_version: 0, identity: None, names }
+        let confirm = Confirm::default();
+        Self { connector, confirm, min_version: 0, identity: None, dial: None, names }
     }
 
     /// When an entry counts as delivered; [`Confirm::Acknowledged`] by default.
@@ -78,13 +84,26 @@ impl Gravwell {
         self
     }
 
+    /// Reaches the indexer over streams of one's own; the connector's target is not dialled then.
+    #[must_use]
+    pub fn through(mut self, dial: Arc<dyn Dial>) -> Self {
+        self.dial = Some(dial);
+        self
+    }
+
+    async fn connect(&self, connector: &Connector) -> Result<Connection, ClientError> {
+        let Some(dial) = &self.dial else { return connector.connect().await };
+        let dialled = tokio::time::timeout(DIAL, dial.dial()).await;
+        connector.over(dialled.map_err(|_| ClientError::ConnectTimeout)??).await
+    }
+
     async fn link(&self, leases: &Leases) -> Result<(), LinkError> {
         // Servers refuse a connection that asks for no tag.
         let known = lock(&self.names).iter().cloned().collect::<Vec<_>>();
         let first = TagName::new("default").ok().filter(|_| known.is_empty());
         let identity = self.identity.clone().unwrap_or_else(|| identity(leases));
         let connector = self.connector.clone().tags(known).tags(first).identity(identity);
-        let connection = connector.connect().await.map_err(|error| {
+        let connection = self.connect(&connector).await.map_err(|error| {
             if matches!(&error, ClientError::Protocol(ProtocolError::TagMissing { .. })) {
                 // The server has changed its mind: the others are asked for one by one.
                 lock(&self.names).clear();

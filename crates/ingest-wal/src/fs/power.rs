@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{
     DirEntry, File, FileSystem, LockState, OpenMode, Space, StdFileSystem, read_full_at,
@@ -35,6 +36,9 @@ use crate::plant::Plant;
 const SECTOR: u64 = 512;
 /// One in so many writes lets something through early.
 const EARLY: u64 = 6;
+/// One in so many syncs of a directory takes long, as on a busy disk: whoever aims at one meets it.
+const SLOW: u64 = 4;
+const LONG: Duration = Duration::from_millis(3);
 const LOCK: &str = "LOCK";
 /// The environment variable that asks for the layer: a number, the seed.
 const SEED: &str = "INGESTRY_POWER";
@@ -426,6 +430,9 @@ impl FileSystem for PowerCut {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         if self.plant == Some(Plant::NoDirSync) {
             return Ok(());
+        }
+        if lock(&self.state).below(SLOW) == 0 {
+            std::thread::sleep(LONG);
         }
         let mut state = lock(&self.state);
         state.apply(dir, usize::MAX)?;

@@ -2,9 +2,11 @@
 //! times, on disks that decide otherwise.
 
 use ingest_wal::{Level, OnFull};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 
 use super::disk::Survival;
-use super::machine::perform;
+use super::machine::{flip, perform};
 use super::run::{Ending, Fault, Op, Setting};
 
 const SETTING: Setting =
@@ -70,5 +72,25 @@ fn segments_go_one_after_the_other() {
             ops.extend([end(after, Some(Survival::Any)), Op::Move(255), Op::Move(255)]);
             perform(Setting { forget: true, ..SETTING }, disk, &ops);
         }
+    }
+}
+
+/// A full log drops the record behind a name and keeps the name. When there is room, the name is a group
+/// of its own: it names what is durable, so no mark follows, and a bit that flips then is counted.
+#[test]
+fn a_name_alone_is_a_witness() {
+    // The same ones each time.
+    let mut runner = TestRunner::deterministic();
+    for disk in 0..200 {
+        let flip = flip().new_tree(&mut runner).unwrap().current();
+        let ops = [
+            append(&[(2, 30)], Level::Disk),
+            Op::Fault(Fault::Room(0, false)),
+            Op::Define,
+            Op::Decay { closed: false, flip },
+            append(&[(1, 30)], Level::Disk),
+        ];
+        let setting = Setting { marks: true, on_full: OnFull::DropNewest, ..SETTING };
+        perform(setting, disk, &ops);
     }
 }

@@ -24,7 +24,7 @@ fn survival() -> impl Strategy<Value = Survival> {
     ]
 }
 
-fn flip() -> impl Strategy<Value = Flip> {
+pub(crate) fn flip() -> impl Strategy<Value = Flip> {
     // Most of what holds the log together stands at the ends of its files.
     let place = prop_oneof![
         any::<Index>().prop_map(Place::Any),

@@ -627,7 +627,7 @@ impl Run {
         while end > 1 && !held(end) {
             end -= 1;
         }
-        let synced = end - 1;
+        let (synced, last) = (end - 1, writer.synced_end() - 1);
         if end < writer.synced_end() && self.log().status().segments_abandoned > 0 {
             // There may be no segment that a mark could go to before there is room: the next snapshot,
             // at most a second later, is the witness.
@@ -644,7 +644,9 @@ impl Run {
             let witness = (0..bytes.len()).step_by(8).any(|at| {
                 bytes.get(at..at + 48).is_some_and(|header| {
                     let said = u64::from_le_bytes(header[16..24].try_into().unwrap());
-                    header[6] == 4 && said == synced
+                    // A mark, or definitions, which may be a group of their own: any record says
+                    // what is durable (log-format.md 4), and where one has, no mark follows.
+                    matches!(header[6], 2 | 4) && (synced..=last).contains(&said)
                 })
             });
             // A segment without entries witnesses by its own first records, or has nothing to say.

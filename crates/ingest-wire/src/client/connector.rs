@@ -28,6 +28,9 @@ const SETUP_RETRIES: [Duration; 5] = [
     Duration::from_millis(10),
     Duration::from_millis(20),
 ];
+/// How long a compressed stream is looked at before it is used: a reply that such a server writes
+/// a second time, without compression, follows the first one closely.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Options of a connection; [`Connector::connect`] makes it.
 ///
@@ -166,7 +169,8 @@ impl Connector {
 
     /// Connects: dialling, handshake, set-up. While the server does not take entries it goes on
     /// asking, without end. If the server hangs up in the set-up or garbles its last reply there,
-    /// which Go servers do at times, it is tried again at once, a few times.
+    /// which Go servers do at times, it is tried again at once, a few times. With compression that
+    /// takes 5 ms: the reply may be garbled where the compressed stream begins.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -249,7 +253,14 @@ impl Connector {
             config.source = self.source.unwrap_or(local);
         }
         let mut machine = ClientMachine::new(config, net::now());
-        match self.greet(&mut stream, &mut machine).await {
+        let greeted = match self.greet(&mut stream, &mut machine).await {
+            Ok(()) if self.config.compression => match look(&mut stream, &mut machine).await {
+                Ok(()) => Ok(()),
+                Err(error) => return Err((error, true)),
+            },
+            other => other,
+        };
+        match greeted {
             Ok(()) => Ok(Connection::start(machine, stream, self.linger)),
             Err(error) => {
                 let hung_up = match &error {
@@ -310,6 +321,30 @@ impl Connector {
                 Turn::Woken => {}
             }
         }
+    }
+}
+
+/// Looks at the beginning of a compressed stream. Nothing of it is used.
+async fn look(
+    stream: &mut Box<dyn Transport>,
+    machine: &mut ClientMachine,
+) -> Result<(), ClientError> {
+    if machine.begins_well().is_none() {
+        let until = net::now() + LOOK;
+        match net::turn(stream, machine.space(), &[], &mut true, None, Some(until)).await? {
+            Turn::Read(0) => {
+                return Err(ProtocolError::UnexpectedEnd { piece: Piece::Chunk }.into());
+            }
+            Turn::Read(len) => machine.filled(len),
+            Turn::Wrote(_) | Turn::Woken | Turn::Due => {}
+        }
+    }
+    match machine.begins_well() {
+        Some(false) => {
+            let reason = "it begins with something else".to_owned();
+            Err(ProtocolError::Snappy { reason }.into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -140,6 +140,14 @@ impl Receiver {
         self.snappy = Some(Box::new(pair));
     }
 
+    /// Whether what has come of a compressed stream, of which nothing was used yet, can be one:
+    /// `None` when nothing has come.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begins_well(&self) -> Option<bool> {
+        let first = self.raw.bytes().first()?;
+        Some(self.snappy.is_none() || *first == super::snappy::IDENTIFIER)
+    }
+
     pub(crate) fn space(&mut self) -> &mut [u8] {
         self.raw.space()
     }

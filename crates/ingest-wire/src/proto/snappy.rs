@@ -7,6 +7,9 @@ use super::error::{Piece, ProtocolError};
 /// The longest chunk that can hold 64 KiB of data: the codec's bound and the checksum.
 const MAX_CHUNK: usize = 76_490;
 const HEADER: usize = 4;
+/// The first byte of the chunk that a stream begins with.
+#[cfg(feature = "tokio")]
+pub(crate) const IDENTIFIER: u8 = 0xff;
 
 /// Decompresses whole chunks.
 #[derive(Debug)]

@@ -1,16 +1,18 @@
 //! `bench graphite`: what the decoders of the Graphite protocols take from bytes in memory, on one
-//! thread.
+//! thread; and what the gateway takes from sockets into its log, and passes on (`live`).
 //!
-//! 10,000 lines of 59 bytes, of as many series, and the same points as frames of 500, handed over
+//! In memory: 10,000 lines of 59 bytes, of as many series, and the same points as frames of 500, handed over
 //! in pieces of 256 KiB as a listener reads them. Beside them stands the copying of the same lines.
 //! Rates are those of a second of CPU: what others take of the machine is not counted.
 
 mod decode;
+mod live;
 mod points;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::decode::run as decode;
+pub(crate) use self::live::{SENDER, SINK, send, sink};
 use super::case::{Bar, Case, Figure, Sample};
 use super::process::Side;
 use super::usage::Spent;
@@ -41,7 +43,7 @@ pub(crate) enum What {
 pub(crate) fn cases() -> Vec<Case> {
     let lines = vec![Bar::at_least(Figure::Value, 20e6, 40e6)];
     let pickle = |goal| vec![Bar::at_least(Figure::Value, 14e6, goal)];
-    vec![
+    let decoders = vec![
         case(COPY, "lines/s", What::Copy, &[], Vec::new()),
         case("graphite/lines", "lines/s", What::Lines, &[COPY], lines),
         case("graphite/lines/tagged", "lines/s", What::Tagged, &[COPY], Vec::new()),
@@ -51,7 +53,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case("graphite/pickle/0", "points/s", What::Pickle(0), &[], Vec::new()),
         case("graphite/pickle/relay-ng", "points/s", What::PickleOfRelayNg, &[], Vec::new()),
         case("graphite/protobuf", "points/s", What::Protobuf, &[], Vec::new()),
-    ]
+    ];
+    decoders.into_iter().chain(live::cases()).collect()
 }
 
 fn case(

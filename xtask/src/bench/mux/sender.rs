@@ -42,6 +42,8 @@ fn muxer(job: &Job) -> Result<Muxer> {
             let mut options = Options::default();
             options.max_bytes = Some(8 << 30);
             options.min_free = Some(0);
+            // No history: the files of what is delivered are written again.
+            options.keep_bytes = Some(0);
             builder.dir(dir).log(options).start()?
         }
         None => builder.start()?,

@@ -52,8 +52,9 @@ impl Report {
         outputs.extend(status.outputs.into_iter().map(|output| {
             let kind = if output.configured { view.output_type(&output.name) } else { "unknown" };
             let kind = kind.to_owned();
-            let fates = view.output_fates(&output.name);
-            OutputReport::new(output, kind, now).with_fates(fates)
+            let (targets, fates) =
+                (view.output_targets(&output.name), view.output_fates(&output.name));
+            OutputReport::new(output, kind, &targets, now).with_fates(fates)
         }));
         let balanced = log.balanced
             && sources.iter().all(|source| source.balanced)
@@ -156,6 +157,24 @@ mod tests {
         assert_eq!(lag(3, Some(90_000_000_000)), Some(10.0));
         assert_eq!(lag(3, None), None);
         assert_eq!(lag(3, Some(101_000_000_000)), Some(0.0), "a clock that was set back");
+    }
+
+    #[test]
+    fn links_say_what_is_wrong_with_them() {
+        let mut view = FakeView::new();
+        let mut stuck = output("here", 3);
+        let mut link = ingest_mux::LinkState::default();
+        link.phase = ingest_mux::LinkPhase::Stuck;
+        link.trouble = Some(ingest_mux::Trouble::WrongSecret);
+        (link.attempts, link.confirmed) = (4, 9);
+        stuck.links = vec![link];
+        view.status.outputs.push(stuck);
+        let json = serde_json::to_value(Report::new(&view, at(0))).unwrap();
+        let expected = serde_json::json!([{
+            "state": "stuck", "trouble": "wrong-secret", "confirmed": 9, "attempts": 4,
+            "last_error": null
+        }]);
+        assert_eq!(json["outputs"][1]["links"], expected);
     }
 
     #[test]

@@ -66,18 +66,30 @@ pub struct Lag {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LinkReport {
-    /// `connecting`, `up`, `down` or `stuck`.
+    /// Where it leads, if that is known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// `connecting`; `up`; `down`: it is tried again soon; `stuck`: somebody has to mend something,
+    /// and it is tried at the longest interval.
     pub state: &'static str,
-    /// Attempts made.
+    /// What keeps it from being up: `connection`, `wrong-secret`, `tag-refused`, `old-server`,
+    /// `stalled`, `not-stored` or `other`; `null` while nothing does.
+    pub trouble: Option<&'static str>,
+    /// Entries confirmed over it, in this run.
+    pub confirmed: u64,
+    /// Attempts made: all but the first are retries.
     pub attempts: u64,
     /// What ended the last one that ended.
     pub last_error: Option<String>,
 }
 
 impl LinkReport {
-    fn new(link: &LinkState) -> Self {
+    fn new(link: &LinkState, target: Option<&String>) -> Self {
         Self {
+            target: target.cloned().unwrap_or_default(),
             state: link.phase.as_str(),
+            trouble: link.trouble.map(ingest_mux::Trouble::as_str),
+            confirmed: link.confirmed,
             attempts: link.attempts,
             last_error: link.last_error.clone(),
         }
@@ -92,7 +104,7 @@ impl OutputReport {
     }
 
     /// `now` is in unix nanoseconds.
-    pub(super) fn new(output: OutputStatus, kind: String, now: u128) -> Self {
+    pub(super) fn new(output: OutputStatus, kind: String, targets: &[String], now: u128) -> Self {
         let lost: u64 = output.lost.values().sum();
         let settled = output.confirmed + output.filtered + lost;
         let seconds = match (output.queued, output.oldest_arrival) {
@@ -105,7 +117,10 @@ impl OutputReport {
         Self {
             balanced: output.accepted == settled + output.queued,
             lag: Lag { entries: output.queued, bytes: output.queued_bytes, seconds },
-            links: output.links.iter().map(LinkReport::new).collect(),
+            links: (0..)
+                .zip(&output.links)
+                .map(|(at, link): (usize, _)| LinkReport::new(link, targets.get(at)))
+                .collect(),
             fates: BTreeMap::new(),
             name: output.name,
             kind,

@@ -34,6 +34,10 @@ pub struct SourceReport {
     pub children: Vec<Child>,
     /// Times that reading waited for the budget or the log.
     pub waits: u64,
+    /// Times that reading waited because a connection sent more than its rate allows.
+    pub rate_waits: u64,
+    /// Refused items that were kept under the source's `rejects`.
+    pub kept_rejects: u64,
     /// Datagrams that the kernel dropped: not items.
     pub kernel_drops: u64,
     /// The account holds.
@@ -100,6 +104,8 @@ impl SourceReport {
             },
             children: source.children.list(),
             waits: source.waits.get(),
+            rate_waits: source.rate_waits.get(),
+            kept_rejects: source.kept_rejects.get(),
             kernel_drops: source.kernel_drops.get(),
         }
     }

@@ -125,18 +125,17 @@ pub(in crate::config) fn read_destination(table: &mut Table<'_>) -> Option<Graph
     };
     set(&mut read.format, table.key("format").and_then(|node| node.choice()));
     set(&mut read.policy, table.key("policy").and_then(|node| node.choice()));
-    let hash = read.policy.is_hash();
-    for (key, what) in
-        [("dialect", "a policy that hashes"), ("replication", "a policy that hashes")]
-    {
-        if let (Some(node), false) = (table.key(key), hash) {
-            node.wrong(node.found(), format!("{what}, such as \"carbon_ch\", beside it"), None);
+    let (dialect, replication) = (table.key("dialect"), table.key("replication"));
+    if read.policy.is_hash() {
+        set(&mut read.dialect, dialect.and_then(|node| node.choice()));
+        let most = targets.as_ref().map_or(MAX_TARGETS, Vec::len) as u64;
+        set(&mut read.replication, replication.and_then(|node| node.count(1, most)));
+    } else {
+        for node in [dialect, replication].into_iter().flatten() {
+            let allowed = "a policy that hashes, such as \"carbon_ch\", beside it";
+            node.wrong(node.found(), allowed, None);
         }
     }
-    set(&mut read.dialect, table.key("dialect").and_then(|node| node.choice()));
-    let most = targets.as_ref().map_or(MAX_TARGETS, Vec::len) as u64;
-    let replication = table.key("replication").and_then(|node| node.count(1, most));
-    set(&mut read.replication, replication);
     set(&mut read.diverse, table.key("diverse").and_then(|node| node.boolean()));
     set(&mut read.infinite, table.key("infinite").and_then(|node| node.boolean()));
     set(&mut read.confirm, table.key("confirm").and_then(|node| node.choice()));

@@ -9,7 +9,7 @@ pub use destination::{
     GraphiteConfirm, GraphiteDestination, GraphitePolicy, GraphiteWire, HashDialect,
 };
 pub use model::{
-    BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, Infinity, Profile,
-    Tagged, Values,
+    BadTags, GraphiteCompression, GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource,
+    GraphiteUnixSource, Infinity, OverRate, Profile, Tagged, UnixSocket, Values,
 };
-pub(super) use read::{read_tcp, read_udp};
+pub(super) use read::{read_lines, read_tcp, read_udp, read_unix};

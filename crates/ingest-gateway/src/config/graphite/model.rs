@@ -1,11 +1,14 @@
 //! The settings of sources of Graphite points as plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ingest_entry::TagName;
 
 use crate::config::addr::ListenAddr;
 use crate::config::choice::choice;
+use crate::config::tls::ServerTls;
+use crate::units::Network;
 
 /// What connections to a Graphite source carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +53,17 @@ pub struct GraphiteSource {
     pub max_connections: usize,
     /// Connections that are silent for longer are closed. `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// `None`: clear text.
+    pub tls: Option<ServerTls>,
+    /// Proxies that say, by a PROXY header, whose connection they pass on. With any, connections of
+    /// others and those without a header are closed.
+    pub proxies: Vec<Network>,
+    /// What is around the bytes.
+    pub compression: GraphiteCompression,
+    /// Points a second that one connection may send. `None`: any number.
+    pub max_rate: Option<u64>,
+    /// What happens beyond.
+    pub over_rate: OverRate,
 }
 
 impl GraphiteSource {
@@ -71,6 +85,11 @@ impl GraphiteSource {
             read_ahead: 4 << 20,
             max_connections,
             idle_timeout: None,
+            tls: None,
+            proxies: Vec::new(),
+            compression: GraphiteCompression::default(),
+            max_rate: None,
+            over_rate: OverRate::default(),
         }
     }
 }
@@ -79,6 +98,50 @@ impl Default for GraphiteSource {
     /// That of lines.
     fn default() -> Self {
         Self::new(GraphiteFormat::Lines)
+    }
+}
+
+/// Graphite lines over a unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphiteUnixSource {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it carries streams or datagrams.
+    pub socket: UnixSocket,
+    /// What streams have beside; of datagrams only the lines count.
+    pub stream: GraphiteSource,
+}
+
+choice! {
+    /// What a unix socket carries.
+    UnixSocket {
+        /// Connections, as over TCP.
+        #[default]
+        Stream = "stream",
+        /// Datagrams, as over UDP; senders wait while there is no room.
+        Datagram = "datagram",
+    }
+}
+
+choice! {
+    /// What is around the bytes of a connection.
+    GraphiteCompression {
+        /// Nothing.
+        #[default]
+        None = "none",
+        /// Gzip.
+        Gzip = "gzip",
+    }
+}
+
+choice! {
+    /// What happens to points beyond the rate of a connection.
+    OverRate {
+        /// The connection is read more slowly.
+        #[default]
+        Block = "block",
+        /// They are rejected, and counted.
+        Drop = "drop",
     }
 }
 
@@ -129,6 +192,8 @@ pub struct GraphiteLines {
     pub max_past: Option<Duration>,
     /// Points further ahead than this are rejected. `None`: none are.
     pub max_future: Option<Duration>,
+    /// The tag under which a sample of what is rejected is kept. `None`: nothing is.
+    pub rejects: Option<TagName>,
 }
 
 impl Default for GraphiteLines {
@@ -144,6 +209,7 @@ impl Default for GraphiteLines {
             max_line: 16_384,
             max_past: None,
             max_future: None,
+            rejects: None,
         }
     }
 }

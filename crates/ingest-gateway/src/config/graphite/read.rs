@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use super::model::{GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource};
+use super::model::{
+    GraphiteFormat, GraphiteLines, GraphiteSource, GraphiteUdpSource, GraphiteUnixSource, OverRate,
+    UnixSocket,
+};
 use crate::config::listen;
 use crate::config::model::SourceKind;
 use crate::config::sources::Source;
+use crate::config::tls::read_server;
 use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
+use crate::units::Network;
 
 const MAX_LINE: Sizes = Sizes { least: 256, most: Some(16 << 20), example: "16 KiB" };
 const MAX_FRAME: Sizes = Sizes { least: 1 << 10, most: Some(64 << 20), example: "1 MiB" };
@@ -24,9 +29,35 @@ pub(in crate::config) fn read_tcp<'a>(
     source: &mut Source<'a>,
 ) {
     let mut graphite = GraphiteSource::new(format);
+    graphite.tls = read_server(table);
+    graphite.allow_public = graphite.tls.is_some();
     source.listen = listen::read(table, &mut graphite.listen, &mut graphite.allow_public);
     read_lines(table, source, &mut graphite.lines);
-    let longest = match format {
+    read_stream(table, source, &mut graphite);
+    set(&mut graphite.proxies, table.key("proxies").and_then(|node| read_proxies(&node)));
+    source.config.kind = SourceKind::Graphite(Box::new(graphite));
+}
+
+/// `type = "graphite-unix"`.
+pub(in crate::config) fn read_unix<'a>(table: &mut Table<'a>, source: &mut Source<'a>) {
+    let path = table.required("path", "the path of a unix socket").and_then(|node| node.path());
+    let mut stream = GraphiteSource::default();
+    let mut socket = UnixSocket::default();
+    set(&mut socket, table.key("socket").and_then(|node| node.choice()));
+    read_lines(table, source, &mut stream.lines);
+    match socket {
+        UnixSocket::Datagram => {
+            read_length(table, "max_line", MAX_DATAGRAM_LINE, &mut stream.lines.max_line);
+        }
+        UnixSocket::Stream => read_stream(table, source, &mut stream),
+    }
+    let unix = GraphiteUnixSource { path: path.unwrap_or_default(), socket, stream };
+    source.config.kind = SourceKind::GraphiteUnix(Box::new(unix));
+}
+
+/// The keys that everything with connections has.
+fn read_stream<'a>(table: &mut Table<'a>, source: &mut Source<'a>, graphite: &mut GraphiteSource) {
+    let longest = match graphite.format {
         GraphiteFormat::Lines => {
             read_length(table, "max_line", MAX_LINE, &mut graphite.lines.max_line)
         }
@@ -49,7 +80,39 @@ pub(in crate::config) fn read_tcp<'a>(
     set(&mut graphite.max_connections, connections);
     let idle = |node: Node<'_>| node.time_or_off(LEAST_IDLE, "2m");
     set(&mut graphite.idle_timeout, table.key("idle_timeout").and_then(idle));
-    source.config.kind = SourceKind::Graphite(graphite);
+    set(&mut graphite.compression, table.key("compression").and_then(|node| node.choice()));
+    let rate = table.key("max_rate");
+    let count = rate.as_ref().and_then(|node| node.count(1, 1_000_000_000));
+    graphite.max_rate = count.map(|count| count as u64);
+    let over = table.key("over_rate");
+    if let (Some(node), None) = (&over, &rate) {
+        node.wrong(node.found(), "a \"max_rate\" beside it", None);
+    }
+    set::<OverRate>(&mut graphite.over_rate, over.and_then(|node| node.choice()));
+}
+
+const PROXIES: &str = "an array of addresses and networks such as \"10.0.0.0/8\"";
+/// Most networks of proxies.
+const MAX_PROXIES: usize = 1024;
+
+fn read_proxies(node: &Node<'_>) -> Option<Vec<Network>> {
+    let texts = node.strings(PROXIES)?;
+    if texts.len() > MAX_PROXIES {
+        node.wrong(format!("{} networks", texts.len()), format!("at most {MAX_PROXIES}"), None);
+        return None;
+    }
+    let mut networks = Vec::with_capacity(texts.len());
+    let mut complete = true;
+    for (text, node) in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                node.wrong(node.found(), PROXIES, None);
+                complete = false;
+            }
+        }
+    }
+    complete.then_some(networks)
 }
 
 /// `type = "graphite-udp"`.
@@ -64,7 +127,11 @@ pub(in crate::config) fn read_udp<'a>(table: &mut Table<'a>, source: &mut Source
 }
 
 /// The keys that all have.
-fn read_lines<'a>(table: &mut Table<'a>, source: &mut Source<'a>, lines: &mut GraphiteLines) {
+pub(in crate::config) fn read_lines<'a>(
+    table: &mut Table<'a>,
+    source: &mut Source<'a>,
+    lines: &mut GraphiteLines,
+) {
     source.tag = table.key("tag");
     set(&mut lines.tag, source.tag.as_ref().and_then(Node::tag));
     set(&mut lines.values, table.key("values").and_then(|node| node.choice()));
@@ -76,6 +143,7 @@ fn read_lines<'a>(table: &mut Table<'a>, source: &mut Source<'a>, lines: &mut Gr
     let bound = |node: Node<'_>| node.time_or_off(LEAST_BOUND, "1d");
     set(&mut lines.max_past, table.key("max_past").and_then(bound));
     set(&mut lines.max_future, table.key("max_future").and_then(bound));
+    lines.rejects = table.key("rejects").as_ref().and_then(Node::tag);
 }
 
 /// A length; where it is named and fine by itself, its place and what it is.

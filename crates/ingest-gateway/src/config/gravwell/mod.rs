@@ -3,5 +3,5 @@
 mod model;
 mod read;
 
-pub use model::{GravwellDestination, GravwellSource, Policy};
+pub use model::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub(super) use read::{read_destination, read_source};

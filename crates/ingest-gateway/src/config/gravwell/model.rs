@@ -6,6 +6,7 @@ use ingest_wire::Target;
 
 use crate::config::addr::ListenAddr;
 use crate::config::choice::choice;
+use crate::config::outflow::Outflow;
 use crate::config::secret::SecretFrom;
 use crate::config::tls::{ClientTls, ServerTls};
 
@@ -65,6 +66,23 @@ pub struct GravwellDestination {
     pub compression: bool,
     /// The tenant that entries are sent for; empty for none.
     pub tenant: String,
+    /// When an entry counts as delivered.
+    pub confirm: Confirm,
+    /// Servers of a lower version of the protocol are refused; 0: none is too old.
+    pub min_version: u16,
+    /// How entries go out.
+    pub outflow: Outflow,
+}
+
+choice! {
+    /// When an entry counts as delivered to an indexer.
+    Confirm {
+        /// When the indexer has acknowledged it.
+        #[default]
+        Acknowledged = "acknowledged",
+        /// When the indexer has said that it is stored: slower, and it needs version 9.
+        Stored = "stored",
+    }
 }
 
 choice! {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ingest_wire::Target;
 
-use super::model::{GravwellDestination, GravwellSource, Policy};
+use super::model::{Confirm, GravwellDestination, GravwellSource, Policy};
 use crate::config::listen;
 use crate::config::model::SourceKind;
+use crate::config::outflow;
 use crate::config::sources::Source;
 use crate::config::tls::{read_client, read_server};
 use crate::config::values::{Sizes, set};
@@ -52,7 +53,15 @@ pub(in crate::config) fn read_destination(table: &mut Table<'_>) -> Option<Gravw
         Some(node) => read_tenant(&node)?,
         None => String::new(),
     };
+    let mut confirm = Confirm::default();
+    set(&mut confirm, table.key("confirm").and_then(|node| node.choice()));
+    let min_version = table.key("min_version").and_then(|node| node.count(0, 65_535));
+    let min_version = min_version.and_then(|version| version.try_into().ok()).unwrap_or(0);
+    let outflow = outflow::read(table);
     Some(GravwellDestination {
+        confirm,
+        min_version,
+        outflow,
         targets: targets?,
         policy,
         secret: secret?,
@@ -79,6 +88,10 @@ fn read_targets(node: &Node<'_>) -> Option<Vec<Target>> {
                 node.wrong(format!("{} a second time", node.found()), "each target once", None);
                 complete = false;
             }
+            Ok(target) if !has_port(&target) => {
+                node.wrong(format!("{} (no port from 1 to 65535)", node.found()), TARGETS, None);
+                complete = false;
+            }
             Ok(target) => targets.push(target),
             Err(error) => {
                 node.wrong(format!("{} ({error})", node.found()), TARGETS, None);
@@ -87,6 +100,13 @@ fn read_targets(node: &Node<'_>) -> Option<Vec<Target>> {
         }
     }
     complete.then_some(targets)
+}
+
+/// Whether what stands for the port of a target can be one. A pipe has none.
+fn has_port(target: &Target) -> bool {
+    let (Target::Tcp(address) | Target::Tls(address)) = target else { return true };
+    let port = address.rsplit_once(':').map(|(_, port)| port);
+    port.and_then(|port| port.parse::<u16>().ok()).is_some_and(|port| port != 0)
 }
 
 fn read_tenant(node: &Node<'_>) -> Option<String> {

@@ -7,7 +7,7 @@
 //! sent again.
 
 mod link;
-mod points;
+pub(crate) mod points;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Graphite {
 
 /// Which points belong to a server, of several.
 #[derive(Debug, Clone)]
-struct Share {
+pub(crate) struct Share {
     ring: Arc<Ring>,
     dialect: Dialect,
     replication: usize,

@@ -81,7 +81,7 @@ impl Tally {
 const LITERALLY: Timestamp = Timestamp::from_seconds(-1);
 
 /// Writes the entries of a lease as points.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     encoder: PointEncoder,
     options: Options,
     share: Option<&'a Share>,
@@ -89,14 +89,14 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(encoder: PointEncoder, share: Option<&'a Share>) -> Self {
+    pub(crate) fn new(encoder: PointEncoder, share: Option<&'a Share>) -> Self {
         let mut options = Options::default();
         options.max_timestamp = i64::MAX;
         Self { encoder, options, share, places: Vec::new() }
     }
 
     /// Appends what a lease holds for the server, whole frames.
-    pub(super) fn write(&mut self, lease: &Lease, fates: &Fates, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, lease: &Lease, fates: &Fates, out: &mut Vec<u8>) {
         let mut tally = Tally::default();
         for (_, entry) in lease.entries() {
             let mut fate = Fate::NotAPoint;

@@ -103,7 +103,7 @@ pub(crate) async fn serve(listener: TcpListener, hydra: Hydra, cx: Context, view
     }
     let local = listener.local_addr().ok().map(|address| address.ip());
     let server = Server::new(hydra.server_config(local), registry);
-    let serving = accept(listener, hydra.config.max_connections, &cx, |stream, peer| {
+    let serving = accept(listener, hydra.config.max_connections, &cx, |(stream, peer)| {
         let client = Client {
             cx: cx.clone(),
             server: server.clone(),

@@ -284,6 +284,13 @@ impl ClientMachine {
         )
     }
 
+    /// For the moment behind the set-up: whether what has come since can be the beginning of the
+    /// stream that was agreed on; `None` when nothing has come.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begins_well(&self) -> Option<bool> {
+        self.input.begins_well()
+    }
+
     /// The server's version, once its challenge has come.
     #[must_use]
     pub fn server_version(&self) -> Option<u16> {

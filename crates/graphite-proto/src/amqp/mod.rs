@@ -1,6 +1,20 @@
 //! What is in the messages of an AMQP broker: the body, and the name in its routing key
 //! (`graphite.md` 6).
 
+#[cfg(feature = "amqp")]
+mod broker;
+#[cfg(feature = "amqp")]
+mod consumer;
+#[cfg(feature = "amqp")]
+mod publisher;
+
+#[cfg(feature = "amqp")]
+pub use broker::{AmqpError, Broker, BrokerTls, Exchange};
+#[cfg(feature = "amqp")]
+pub use consumer::{Consumer, ConsumerOptions, Delivery};
+#[cfg(feature = "amqp")]
+pub use publisher::{MAX_KEY, Publisher};
+
 use crate::line::{self, Outcome};
 use crate::{Event, Options, Profile, RejectReason, Rejected, Timestamp};
 
