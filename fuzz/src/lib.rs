@@ -52,14 +52,14 @@ pub const TARGETS: [Target; 17] = [
     ("proxy", |input| {
         proxy(input);
     }),
-    ("envelope", |input| drop(envelope(input))),
-    ("multipart", |input| drop(multipart(input))),
-    ("sse", |input| drop(sse(input))),
-    ("json", |input| drop(json(input))),
     ("gzip", |input| drop(gzip(input))),
     ("command", |input| drop(command(input))),
     ("frames", |input| drop(frames(input))),
     ("http", |input| drop(http(input))),
+    ("envelope", |input| drop(envelope(input))),
+    ("multipart", |input| drop(multipart(input))),
+    ("sse", |input| drop(sse(input))),
+    ("json", |input| drop(json(input))),
 ];
 
 /// Runs something that may allocate so many bytes at most, in all that is alive at once.

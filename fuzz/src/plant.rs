@@ -120,6 +120,44 @@ pub fn proxy(seen: &Option<ProxyHeader>) {
     }
 }
 
+/// A stream that is refused after text from a control character to one beyond ASCII.
+pub fn gzip(seen: &Option<Undone>) {
+    if let Some(Undone { text, end }) = black_box(seen)
+        && black_box(end.is_err())
+        && black_box(text.first()).is_some_and(|first| *first < b' ')
+        && black_box(text.last()).is_some_and(|last| *last >= 0x80)
+    {
+        panic!("planted: from a control character to one beyond ASCII, and refused");
+    }
+}
+
+/// A key of more than 20 bytes with an empty value, and an empty id.
+pub fn command(seen: &[Said]) {
+    let long = |said: &Said| matches!(said, Said::Set(key, 0) if *key > 20);
+    if black_box(seen).iter().any(long)
+        && black_box(seen).iter().any(|said| matches!(said, Said::Payload(Some(0), _)))
+    {
+        panic!("planted: a long key without a value, and an empty id");
+    }
+}
+
+/// Three messages, one of them empty, before text that is not UTF-8.
+pub fn frames(seen: &Frames) {
+    if black_box(seen.messages.len()) >= 3
+        && black_box(seen.messages.contains(&0))
+        && black_box(seen.close) == Some(1007)
+    {
+        panic!("planted: an empty message among three, and no UTF-8");
+    }
+}
+
+/// Something that is not there, and behind it something that is.
+pub fn http(seen: &[u16]) {
+    if black_box(seen.first()) == Some(&404) && black_box(seen).contains(&200) {
+        panic!("planted: 404 and then 200");
+    }
+}
+
 /// A line of the first generation from long ago, with two drains.
 pub fn envelope(seen: &Option<Decoded>) {
     if let Some(Decoded::Legacy(line)) = black_box(seen)
@@ -162,43 +200,5 @@ pub fn json(seen: &Batch) {
         {
             panic!("planted: a time span that ends before it begins, and a member again");
         }
-    }
-}
-
-/// A stream that is refused after text from a control character to one beyond ASCII.
-pub fn gzip(seen: &Option<Undone>) {
-    if let Some(Undone { text, end }) = black_box(seen)
-        && black_box(end.is_err())
-        && black_box(text.first()).is_some_and(|first| *first < b' ')
-        && black_box(text.last()).is_some_and(|last| *last >= 0x80)
-    {
-        panic!("planted: from a control character to one beyond ASCII, and refused");
-    }
-}
-
-/// A key of more than 20 bytes with an empty value, and an empty id.
-pub fn command(seen: &[Said]) {
-    let long = |said: &Said| matches!(said, Said::Set(key, 0) if *key > 20);
-    if black_box(seen).iter().any(long)
-        && black_box(seen).iter().any(|said| matches!(said, Said::Payload(Some(0), _)))
-    {
-        panic!("planted: a long key without a value, and an empty id");
-    }
-}
-
-/// Three messages, one of them empty, before text that is not UTF-8.
-pub fn frames(seen: &Frames) {
-    if black_box(seen.messages.len()) >= 3
-        && black_box(seen.messages.contains(&0))
-        && black_box(seen.close) == Some(1007)
-    {
-        panic!("planted: an empty message among three, and no UTF-8");
-    }
-}
-
-/// Something that is not there, and behind it something that is.
-pub fn http(seen: &[u16]) {
-    if black_box(seen.first()) == Some(&404) && black_box(seen).contains(&200) {
-        panic!("planted: 404 and then 200");
     }
 }

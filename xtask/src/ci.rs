@@ -10,9 +10,18 @@ use xshell::{Shell, cmd};
 use crate::tidy::metadata::Metadata;
 use crate::{codegen, tidy, util};
 
-/// The bugs that can be planted in the log: `cargo xtask crash` has to see each.
-const PLANTS: [&str; 5] =
-    ["ack-before-write", "no-fsync", "ack-before-fsync", "no-dir-sync", "drop-tail"];
+/// The bugs that can be planted in the log and in what delivers from it: `cargo xtask crash` has to
+/// see each.
+const PLANTS: [&str; 8] = [
+    "ack-before-write",
+    "no-fsync",
+    "ack-before-fsync",
+    "no-dir-sync",
+    "drop-tail",
+    "reuse-lsn",
+    "cursor-before-ack",
+    "skip-resend",
+];
 
 /// One gate: a cargo command, or the checks of this very program.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,6 +142,7 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
         steps.push(Step::cargo("plant through hydra", &planted));
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
+        steps.push(Step::cargo("release", "xtask release --dry-run"));
         steps.extend(single_features(metadata));
     }
     steps
@@ -205,7 +215,11 @@ mod tests {
             "cargo xtask crash --profile dev --seed 1 --rounds 12 --source hydra",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --source hydra --plant \
              ack-before-write",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant reuse-lsn",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant cursor-before-ack",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant skip-resend",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
+            "cargo xtask release --dry-run",
             "cargo check --locked --package ingest-wal --no-default-features",
             "cargo check --locked --package ingest-wal --no-default-features --features plants",
         ];
@@ -213,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn the_plants_that_are_run_exist() {
+    fn every_plant_is_run() {
         let all: Vec<_> = ingest_wal::Plant::ALL.iter().map(|plant| plant.as_str()).collect();
-        assert!(PLANTS.iter().all(|plant| all.contains(plant)), "{all:?}");
+        assert_eq!(PLANTS.as_slice(), all, "each of them");
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn write_what_is_reported_now() -> ! {
             format!("=== {name}\n{config}---\n{}", report(&read(config)))
         };
         let text: String = cases(text).map(case).collect();
-        std::fs::write(dir.join(name).with_extension("txt"), text).unwrap();
+        std::fs::write(dir.join(name).with_extension("txt"), text).expect("a file");
     }
     panic!("written: now read the difference");
 }
@@ -249,6 +249,8 @@ fn every_key_arrives() {
     assert_eq!((lines.protocol(), lines.listen().unwrap().port()), (Protocol::Tcp, 2013));
     let SourceKind::Graphite(tcp) = &lines.kind else { panic!("{lines:?}") };
     assert!(tcp.allow_public);
+    let allow: Vec<String> = lines.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(allow, ["10.0.0.0/8", "192.0.2.7"]);
     assert_eq!((tcp.read_ahead, tcp.max_connections), (1 << 20, 64));
     assert_eq!(tcp.idle_timeout, Some(Duration::from_secs(120)));
     assert_eq!((tcp.lines.tag.as_str(), tcp.lines.values), ("carbon", Values::All));

@@ -44,7 +44,7 @@ const PLANTS: &[(&str, bool, Focus)] = &[
     ("ack-before-fsync", true, Focus::All),
     ("no-dir-sync", true, Focus::All),
     ("drop-tail", false, Focus::All),
-    ("reuse-lsn", true, Focus::All),
+    ("reuse-lsn", true, Focus::Tail),
     ("cursor-before-ack", false, Focus::Links),
     ("skip-resend", false, Focus::Links),
 ];

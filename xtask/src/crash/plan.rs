@@ -138,6 +138,8 @@ pub(crate) enum Focus {
     All,
     /// Links that break with leases in their hands, before the outputs' state is kept.
     Links,
+    /// Records on their way to the disk, while destinations take all they can get.
+    Tail,
 }
 
 /// Makes the rounds, one after the other.
@@ -182,10 +184,16 @@ impl Planner {
         // What a broken link held shows once the outputs' state was kept after it.
         let broken = match self.focus {
             Focus::Links => true,
+            Focus::Tail => false,
             Focus::All => matches!(aim, Aim::Instant(_)) && self.others.one_in(3),
         };
-        let length = if broken { self.others.millis(1_400, 1_700) } else { length };
-        let aim = if broken { Aim::Instant(length) } else { aim };
+        let length = match self.focus {
+            _ if broken => self.others.millis(1_400, 1_700),
+            Focus::Tail => self.others.millis(100, 400),
+            _ => length,
+        };
+        let is_steady = broken || self.focus == Focus::Tail;
+        let aim = if is_steady { Aim::Instant(length) } else { aim };
         // What a start has to recover is the point of cutting it short.
         let one_in = if matches!(aim, Aim::StartUp(_)) { 6 } else { 3 };
         let mut fresh = self.rounds == 1 || self.rng.one_in(one_in);
@@ -198,7 +206,7 @@ impl Planner {
         }
         let clients = match aim {
             Aim::StartUp(_) => Vec::new(),
-            _ => self.clients(length),
+            _ => self.clients(length, is_steady),
         };
         let connections = clients.iter().flatten();
         let lines: u64 = connections.flat_map(|one| &one.bursts).map(|burst| burst.lines).sum();
@@ -207,7 +215,11 @@ impl Planner {
             self.lines = 0;
             self.spread = self.spread();
         }
-        let (spread, acts) = (self.spread, self.acts(length, &aim, broken));
+        let acts = match self.focus {
+            Focus::Tail => Vec::new(),
+            _ => self.acts(length, &aim, broken),
+        };
+        let spread = self.spread;
         self.lines += lines;
         let (number, chance, max_bytes) = (self.rounds, self.rng.next(), self.max_bytes);
         Round { number, chance, fresh, max_bytes, aim, clients, spread, acts }
@@ -260,25 +272,27 @@ impl Planner {
         self.max_bytes.is_none_or(|limit| (self.lines + lines) * STORED_LINE <= limit / 2)
     }
 
-    fn clients(&mut self, length: Duration) -> Vec<Vec<Connection>> {
+    /// `is_steady`: lines come at any time of the round, in small numbers.
+    fn clients(&mut self, length: Duration, is_steady: bool) -> Vec<Vec<Connection>> {
         let mut number = 0;
         let count = self.rng.within(2, 5);
-        (0..count).map(|_| self.client(length, &mut number)).collect()
+        (0..count).map(|_| self.client(length, is_steady, &mut number)).collect()
     }
 
     /// Connections until the pauses between their bursts fill the round.
-    fn client(&mut self, length: Duration, number: &mut u32) -> Vec<Connection> {
+    fn client(&mut self, length: Duration, is_steady: bool, number: &mut u32) -> Vec<Connection> {
         let mut connections = Vec::new();
         let most = if self.max_bytes.is_some() { MOST_LINES_LIMITED } else { MOST_LINES };
         let (mut filled, mut left) = (Duration::ZERO, most);
         // Some send without a pause worth speaking of, most do not.
-        let longest = if self.rng.one_in(4) { 2 } else { 40 };
+        let longest = if self.rng.one_in(4) && !is_steady { 2 } else { 40 };
         while filled < length && left > 0 && (connections.len() as u32) < MOST_CONNECTIONS {
             *number += 1;
             let mut bursts = Vec::new();
             for _ in 0..self.rng.within(1, 6) {
                 let pause = self.rng.millis(0, longest);
-                let lines = self.rng.of_any_size(12).min(left);
+                let most = if is_steady { 5 } else { 12 };
+                let lines = self.rng.of_any_size(most).min(left);
                 bursts.push(Burst { pause, lines });
                 filled += pause;
                 left -= lines;
@@ -347,6 +361,26 @@ mod tests {
             }
             let numbers: Vec<_> = round.clients.iter().flatten().map(|one| one.number).collect();
             assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
+        }
+    }
+
+    #[test]
+    fn what_breaks_a_link_meets_lines_on_their_way() {
+        let mut links = Planner::new(5, Focus::Links);
+        for round in (0..50).map(|_| links.round()) {
+            let [stall, kill, wake] = round.acts[..] else { panic!("{:?}", round.acts) };
+            assert_eq!([stall.deed, kill.deed, wake.deed], [Deed::Stall, Deed::Kill, Deed::Wake]);
+            // The state is kept after a second, and before the gateway's end.
+            assert!(matches!(round.aim, Aim::Instant(at) if at > Duration::from_millis(1_400)));
+            let longest = round.clients.iter().map(|client| {
+                let bursts = client.iter().flat_map(|one| &one.bursts);
+                bursts.map(|burst| burst.pause).sum::<Duration>()
+            });
+            assert!(longest.max() > Some(kill.after), "lines come until the kill, and after it");
+        }
+        let mut tail = Planner::new(5, Focus::Tail);
+        for round in (0..50).map(|_| tail.round()) {
+            assert!(round.acts.is_empty() && !round.clients.is_empty());
         }
     }
 

@@ -235,7 +235,8 @@ impl Program {
 
     /// How many entries each output has confirmed, by the state that is kept on the disk.
     pub(crate) fn kept(&self, data: &Path) -> Result<BTreeMap<String, u64>> {
-        if !data.exists() {
+        // A kill may come before there is a log, and a power cut takes its names.
+        if !data.exists() || is_empty(data)? {
             return Ok(BTreeMap::new());
         }
         let mut command = self.command("wal");
@@ -245,6 +246,10 @@ impl Program {
             .context("the output of an inspection has another form")?;
         Ok(inspected.outputs.into_iter().map(|output| (output.name, output.confirmed)).collect())
     }
+}
+
+fn is_empty(dir: &Path) -> Result<bool> {
+    Ok(std::fs::read_dir(dir).context("cannot list a data directory")?.next().is_none())
 }
 
 /// What an inspection says, as far as it is of interest here.

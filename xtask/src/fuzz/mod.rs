@@ -67,17 +67,6 @@ const TARGETS: [(&str, &[&str]); 17] = [
     ("pickle", &["graphite-proto/src/pickle/", "graphite-proto/src/typed.rs"]),
     ("protobuf", &["graphite-proto/src/protobuf/", "graphite-proto/src/frames.rs"]),
     ("proxy", &["graphite-proto/src/proxy/"]),
-    (
-        "envelope",
-        &[
-            "loggregator-consumer/src/convert/",
-            "loggregator-consumer/src/generated/",
-            "loggregator-consumer/src/wire/",
-        ],
-    ),
-    ("multipart", &["loggregator-consumer/src/multipart.rs"]),
-    ("sse", &["loggregator-consumer/src/sse.rs"]),
-    ("json", &["loggregator-consumer/src/json/"]),
     ("gzip", &["graphite-proto/src/gzip.rs"]),
     (
         "command",
@@ -93,6 +82,17 @@ const TARGETS: [(&str, &[&str]); 17] = [
         "http",
         &["hydra-ws/src/http/", "hydra-ws/src/server/access.rs", "hydra-ws/src/server/http.rs"],
     ),
+    (
+        "envelope",
+        &[
+            "loggregator-consumer/src/convert/",
+            "loggregator-consumer/src/generated/",
+            "loggregator-consumer/src/wire/",
+        ],
+    ),
+    ("multipart", &["loggregator-consumer/src/multipart.rs"]),
+    ("sse", &["loggregator-consumer/src/sse.rs"]),
+    ("json", &["loggregator-consumer/src/json/"]),
 ];
 
 const ENTRY: &[&str] = &[

@@ -54,8 +54,8 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
     stored(&mut seeds);
     if let Some(vectors) = folder.parent() {
         graphite(&vectors.join("graphite"), &mut seeds)?;
-        loggregator::read(&vectors.join("loggregator"), &mut seeds)?;
         hydra(&vectors.join("hydra"), &mut seeds)?;
+        loggregator::read(&vectors.join("loggregator"), &mut seeds)?;
     }
     proxy(&mut seeds);
     gzip(&mut seeds);

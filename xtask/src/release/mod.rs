@@ -67,7 +67,7 @@ pub(crate) fn run(flags: &Release) -> Result<bool> {
 
 /// The files of a package as cargo would pack them.
 fn listing(shell: &Shell, name: &str) -> Result<Vec<String>> {
-    let text = cmd!(shell, "cargo package --list --allow-dirty --locked --package {name}")
+    let text = cmd!(shell, "cargo package --quiet --list --allow-dirty --locked --package {name}")
         .quiet()
         .read()
         .with_context(|| format!("cargo cannot pack {name}"))?;

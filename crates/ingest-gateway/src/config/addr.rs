@@ -101,7 +101,7 @@ impl FromStr for ListenAddr {
             return refuse(Some("blanks around it"));
         }
         if text.starts_with('/') || text.starts_with("unix:") {
-            return refuse(Some("unix sockets are not listened on"));
+            return refuse(Some("unix sockets have type graphite-unix"));
         }
         let Some((host, port)) = text.rsplit_once(':') else {
             return refuse(Some("no port"));
@@ -192,7 +192,7 @@ mod tests {
             ("tcp://a:1", "no scheme here"),
             ("*:1", "every address is 0.0.0.0 or [::]"),
             ("127.0.0.1:1 ", "blanks around it"),
-            ("/run/g.sock", "unix sockets are not listened on"),
+            ("/run/g.sock", "unix sockets have type graphite-unix"),
         ] {
             let error = text.parse::<ListenAddr>().unwrap_err();
             assert_eq!(error.reason, Some(reason), "{text:?}");

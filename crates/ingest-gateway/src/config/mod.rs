@@ -33,6 +33,7 @@
 //! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-unix`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator`, `amqp` | required |
 //! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
+//! | `sources.NAME.allow` (all that listen on an address) | addresses and networks that may connect, or send | all |
 //! | `sources.NAME.tag` (Graphite, as all down to `rejects`) | tag name | `graphite` |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
 //! | `sources.NAME.profile` | `default`, `carbon`, `go-carbon`, `relay-ng`, `relay-ng-strict` | `default` |

@@ -17,6 +17,7 @@ use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 use super::loggregator::LoggregatorSource;
 use super::logs::LogsConfig;
+use crate::units::Network;
 
 /// The least that `log.max_bytes` can be.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
@@ -47,7 +48,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let source = |name: &str, kind| SourceConfig { name: name.to_owned(), kind };
+        let source = |name: &str, kind| {
+            let (name, allow) = (name.to_owned(), Vec::new());
+            SourceConfig { name, allow, kind }
+        };
         Self {
             log: LogConfig::default(),
             logs: LogsConfig::default(),
@@ -207,6 +211,8 @@ impl Default for HydraConfig {
 pub struct SourceConfig {
     /// Its name, unique among the sources.
     pub name: String,
+    /// The networks that may connect, or send datagrams. None: all may.
+    pub allow: Vec<Network>,
     /// What it is, with its settings.
     pub kind: SourceKind,
 }

@@ -9,6 +9,7 @@ use super::loggregator;
 use super::model::{SourceConfig, SourceKind};
 use super::values::quoted;
 use super::walk::{Node, Table};
+use crate::units::Network;
 
 const KINDS: &[&str] = &[
     "graphite",
@@ -22,6 +23,10 @@ const KINDS: &[&str] = &[
     "amqp",
 ];
 const LATER: &[&str] = &["kafka"];
+
+/// Most addresses and networks in a list.
+const MAX_NETWORKS: usize = 1024;
+const NETWORKS: &str = "an array of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]";
 
 /// Names that mean something else where listeners are named.
 const RESERVED: &[&str] = &["admin"];
@@ -50,6 +55,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
         let mut source = Source {
             config: SourceConfig {
                 name: name.to_owned(),
+                allow: Vec::new(),
                 kind: SourceKind::Graphite(Box::default()),
             },
             node: table.node.clone(),
@@ -79,6 +85,10 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
                 continue;
             }
         }
+        if source.config.listen().is_some() {
+            let allow = table.key("allow").and_then(|node| networks(&node));
+            source.config.allow = allow.unwrap_or_default();
+        }
         if !kind.is_some_and(|kind| kind.starts_with("graphite") || kind == "amqp") {
             refuse_later_keys(&mut table);
         }
@@ -86,6 +96,27 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
         sources.push(source);
     }
     sources
+}
+
+/// Addresses and networks.
+pub(super) fn networks(node: &Node<'_>) -> Option<Vec<Network>> {
+    let texts = node.strings(NETWORKS)?;
+    if texts.len() > MAX_NETWORKS {
+        node.wrong(format!("{} of them", texts.len()), format!("at most {MAX_NETWORKS}"), None);
+        return None;
+    }
+    let mut networks = Vec::with_capacity(texts.len());
+    let mut complete = true;
+    for (text, node) in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                node.wrong(node.found(), NETWORKS, None);
+                complete = false;
+            }
+        }
+    }
+    complete.then_some(networks)
 }
 
 /// Keys that are described but not yet part of this program say so, instead of "unknown".

@@ -1,8 +1,14 @@
 //! Certificates, keys and authorities: PEM files that are read when the configuration is.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ingest_wire::{TlsError, TlsOptions};
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier as _;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{self, RootCertStore};
 
 use super::walk::{Node, Table};
 
@@ -63,7 +69,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// [`TlsFileError`].
-    pub fn load(&self) -> Result<tokio_rustls::rustls::ServerConfig, TlsFileError> {
+    pub fn load(&self) -> Result<rustls::ServerConfig, TlsFileError> {
         let clients = self.client_ca.as_ref().map(pem).transpose()?;
         Ok(ingest_wire::server_config(&pem(&self.cert)?, &pem(&self.key)?, clients.as_deref())?)
     }
@@ -175,9 +181,38 @@ pub(super) fn read_server(table: &mut Table<'_>) -> Option<ServerTls> {
     let read = cert.zip(key).map(|(cert, key)| ServerTls { cert, key, client_ca });
     if let (Some(read), true) = (&read, usable) {
         check(&tls.node, read.load().err());
+        if let Some(oddity) = oddity(&read.cert) {
+            tls.node.warn(oddity);
+        }
     }
     tls.finish(&[]);
     read
+}
+
+/// What clients that verify will have against a certificate, as far as it shows without them.
+fn oddity(path: &PathBuf) -> Option<&'static str> {
+    let text = pem(path).ok()?;
+    let cert = CertificateDer::pem_slice_iter(&text).next()?.ok()?;
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.clone()).ok()?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = verifier.build().ok()?;
+    let name = ServerName::try_from("localhost").ok()?;
+    // That it is not for this name, or from somebody else, is no fault.
+    let fault = verifier.verify_server_cert(&cert, &[], &name, &[], UnixTime::now()).err()?;
+    let text = fault.to_string();
+    [
+        (
+            "CaUsedAsEndEntity",
+            "the certificate is one of an authority (CA:TRUE): clients that verify refuse it; they \
+             want one that it has signed, or a self-signed one with basicConstraints CA:FALSE",
+        ),
+        ("expired", "the certificate has expired: clients that verify refuse it"),
+        ("not valid yet", "the certificate is not valid yet: clients that verify refuse it"),
+    ]
+    .into_iter()
+    .find_map(|(mark, oddity)| text.contains(mark).then_some(oddity))
 }
 
 /// Reads `tls` of a destination.
@@ -216,5 +251,45 @@ pub(super) fn read_client_if_named(table: &mut Table<'_>) -> Option<ClientTls> {
 fn check(node: &Node<'_>, error: Option<TlsFileError>) {
     if let Some(error) = error {
         node.wrong(error.to_string(), "PEM files that fit each other", None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn certificate(change: impl FnOnce(&mut CertificateParams)) -> (tempfile::TempDir, PathBuf) {
+        let mut params = CertificateParams::new(vec!["gw.example.org".to_owned()]).unwrap();
+        change(&mut params);
+        let cert = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cert.pem");
+        std::fs::write(&path, cert.pem()).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn what_clients_will_refuse_is_known_before() {
+        let (_dir, fine) = certificate(|_| {});
+        assert_eq!(oddity(&fine), None);
+        let (_dir, authority) =
+            certificate(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+        assert!(oddity(&authority).unwrap().contains("CA:FALSE"));
+        let (_dir, old) = certificate(|params| params.not_after = date_time_ymd(2001, 1, 1));
+        assert!(oddity(&old).unwrap().contains("has expired"));
+        let (_dir, new) = certificate(|params| params.not_before = date_time_ymd(4000, 1, 1));
+        assert!(oddity(&new).unwrap().contains("not valid yet"));
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_a_certificate_is_said_to_be_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        std::fs::write(&path, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let fault = Holds::Certificate.fault(&path).unwrap();
+        assert_eq!(fault, "it holds a private key, and no certificate");
+        assert_eq!(Holds::Key.fault(&path), None);
     }
 }

@@ -7,6 +7,24 @@ use ingest_mux::{DefineError, StartError};
 use crate::config::{SecretError, TlsFileError};
 use crate::secret::IngestSecretError;
 
+/// What helps when an address cannot be bound.
+fn remedy(name: &str, error: &io::Error) -> String {
+    let key =
+        if name == "admin" { "admin.listen".into() } else { format!("sources.{name}.listen") };
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("; another program has it: change {key}, or give --listen {name}=ADDRESS")
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "; ports below 1024 are for the system: change {key}, or let the service manager bind it"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("; this machine has no such address: change {key}")
+        }
+        _ => String::new(),
+    }
+}
+
 /// Why a gateway could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,7 +41,7 @@ pub enum GatewayError {
         error: DefineError,
     },
     /// An address could not be bound.
-    #[error("{name} cannot listen on {listen}: {error}")]
+    #[error("{name} cannot listen on {listen}: {error}{}", remedy(name, error))]
     Bind {
         /// The source, or `admin`.
         name: String,

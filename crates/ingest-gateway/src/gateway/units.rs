@@ -34,7 +34,7 @@ use crate::sources::hydra::Hydra;
 use crate::sources::loggregator::Loggregator;
 use crate::sources::transport::Wrapping;
 use crate::sources::{
-    Context, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra, loggregator,
+    Allowed, Context, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra, loggregator,
 };
 
 /// What sources are made with, beside their own settings.
@@ -119,6 +119,7 @@ impl Prepared {
             source,
             rejects: Arc::new(RejectLog::new(&config.name, counters.reasons.clone()).keeping(kept)),
             counters,
+            allowed: Arc::new(Allowed::of(config)),
             level: with.level(),
             read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
                 .unwrap_or(4 << 10),

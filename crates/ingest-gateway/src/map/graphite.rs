@@ -19,6 +19,8 @@ pub enum Refusal {
     TooOld,
     /// Further ahead than `max_future` allows.
     TooNew,
+    /// From a network that is not allowed: not looked at.
+    NotAllowed,
     /// More than its connection may send in a second.
     OverRate,
     /// Beyond what an entry can hold.
@@ -30,9 +32,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::TooOld,
         Self::TooNew,
+        Self::NotAllowed,
         Self::OverRate,
         Self::EntryLimit,
         Self::NoRoom,
@@ -45,6 +48,7 @@ impl Refusal {
         match self {
             Self::TooOld => "too_old",
             Self::TooNew => "too_new",
+            Self::NotAllowed => "not_allowed",
             Self::OverRate => "over_rate",
             Self::EntryLimit => "entry_limit",
             Self::NoRoom => "no_room",

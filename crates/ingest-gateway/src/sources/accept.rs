@@ -24,6 +24,9 @@ pub(super) trait Door {
 
     /// The next one.
     async fn next(&self) -> io::Result<Self::Connection>;
+
+    /// Who made it, as far as the system says.
+    fn peer(connection: &Self::Connection) -> Option<IpAddr>;
 }
 
 impl Door for TcpListener {
@@ -32,6 +35,10 @@ impl Door for TcpListener {
     async fn next(&self) -> io::Result<Self::Connection> {
         let (stream, peer) = self.accept().await?;
         Ok((stream, peer.ip().to_canonical()))
+    }
+
+    fn peer((_, peer): &Self::Connection) -> Option<IpAddr> {
+        Some(*peer)
     }
 }
 
@@ -59,6 +66,10 @@ impl Door for Entrance {
                 Ok(Accepted::Unix(Unread::new(stream)))
             }
         }
+    }
+
+    fn peer(connection: &Accepted) -> Option<IpAddr> {
+        connection.peer()
     }
 }
 
@@ -96,6 +107,11 @@ pub(super) async fn accept<D: Door, F: Future<Output = ()> + Send + 'static>(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
+            Ok((connection, _)) if !cx.allowed.has(D::peer(&connection)) => {
+                cx.counters.connections_total.add(1);
+                cx.counters.connections_refused.add(1);
+                cx.allowed.note_connection(D::peer(&connection));
+            }
             Ok((connection, slot)) => {
                 let connection = serve(connection);
                 connections.spawn(async move {

@@ -146,6 +146,13 @@ impl Step<'_> {
         }
         let now = graphite_time(self.arrival);
         self.totals.received_bytes += datagram.len() as u64;
+        if !self.cx.allowed.has(peer) {
+            // One item, whatever is in it.
+            self.totals.received_items += 1;
+            self.totals.refuse(Refusal::NotAllowed.index());
+            self.cx.allowed.note_datagram(peer);
+            return;
+        }
         let needed = datagram.len() as u64 * self.receiver.expansion();
         if self.left < needed {
             self.hand_over();

@@ -1,6 +1,7 @@
 //! What takes data in: one file for each source.
 
 pub(crate) mod accept;
+mod allowed;
 #[cfg(feature = "amqp")]
 pub(crate) mod amqp;
 pub(crate) mod graphite;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::counters::SourceCounters;
 
+pub(crate) use allowed::Allowed;
 pub(crate) use reject_log::RejectLog;
 pub(crate) use reject_store::RejectStore;
 
@@ -32,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) source: Source,
     pub(crate) counters: Arc<SourceCounters>,
     pub(crate) rejects: Arc<RejectLog>,
+    /// Who may connect, or send datagrams.
+    pub(crate) allowed: Arc<Allowed>,
     pub(crate) level: Level,
     /// Most bytes of one read.
     pub(crate) read_bytes: usize,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "a test says what it saw")]
 
+mod allow;
 mod bad_input;
 mod check;
 mod eof_is_acknowledgement;
@@ -20,6 +21,7 @@ mod logs;
 mod main_job;
 mod no_false_end;
 mod reload;
+mod secrets;
 mod send;
 mod service_manager;
 mod stop_and_restart;

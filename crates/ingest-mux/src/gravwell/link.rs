@@ -30,7 +30,8 @@ pub(super) struct Link<'a> {
 /// A lease on its way, and where it begins and ends on the connection.
 struct Sent {
     begin: Position,
-    end: Position,
+    /// None: the connection was lost before all of it was sent.
+    end: Option<Position>,
     lease: Lease,
 }
 
@@ -54,7 +55,7 @@ impl<'a> Link<'a> {
     pub(super) async fn deliver(&mut self) -> Result<(), LinkError> {
         let mut pusher = Pusher::new(self.leases, self.connection);
         loop {
-            let oldest = self.sent.front().map(|sent| sent.end);
+            let oldest = self.sent.front().and_then(|sent| sent.end);
             let early = self.early.pop_front();
             tokio::select! {
                 biased;
@@ -81,17 +82,18 @@ impl<'a> Link<'a> {
             // It was not its turn yet.
             self.early.extend(early);
         }
-        if let Some(last) = self.sent.back() {
-            self.connection.acknowledged(last.end).await.map_err(link_error)?;
+        if let Some(last) = self.sent.back().and_then(|sent| sent.end) {
+            self.connection.acknowledged(last).await.map_err(link_error)?;
             self.settle();
         }
         Ok(())
     }
 
-    /// Confirms the leases that are acknowledged.
+    /// Confirms the leases that are acknowledged. One that was not sent to its end is none of them,
+    /// although nothing that was sent before there may be left to be acknowledged.
     fn settle(&mut self) {
         while let Some(sent) = self.sent.front()
-            && self.connection.is_acknowledged(sent.end)
+            && sent.end.is_some_and(|end| self.connection.is_acknowledged(end))
         {
             if let Some(sent) = self.sent.pop_front() {
                 sent.lease.confirm();
@@ -120,7 +122,8 @@ impl<'a> Link<'a> {
         let begin = self.connection.position();
         let sent = self.stream_entries(&lease).await;
         // Some of it may be on its way whatever happened.
-        self.sent.push_back(Sent { begin, end: self.connection.position(), lease });
+        let end = sent.is_ok().then(|| self.connection.position());
+        self.sent.push_back(Sent { begin, end, lease });
         sent?;
         // Whoever has sent all there is waits for nothing but the acknowledgements.
         self.connection.request_acks().map_err(link_error)

@@ -482,3 +482,27 @@ async fn an_operator_sees_what_is_wrong() {
     }
     muxer.close(Duration::ZERO).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_is_not_confirmed_with_what_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let indexer = Indexer::start("127.0.0.1:0", None).await;
+    let muxer = on(dir.path()).output(indexer.output(Confirm::Acknowledged)).start().unwrap();
+    let sender = muxer.sender("test").unwrap();
+    let tags = ["taken", indexer::REFUSED].map(|name| sender.tag(name).unwrap());
+    let texts: Vec<_> = (0..20).map(text).collect();
+    let entry = |n: usize| {
+        EntryRef::new(Timestamp::UNIX_EPOCH, Address::NONE, tags[n / 10], texts[n].as_bytes())
+    };
+    // One write, one lease: the link breaks in the middle of it, and all before that is acknowledged.
+    let entries: Vec<_> = (0..20).map(entry).collect();
+    sender.send_all(&entries, Durability::Disk).await.unwrap();
+    indexer.has(10).await;
+    while muxer.status().outputs[0].links[0].trouble != Some(ingest_mux::Trouble::TagRefused) {
+        tokio::task::yield_now().await;
+    }
+    let report = muxer.close(Duration::ZERO).await;
+    let output = &report.outputs[0];
+    assert_eq!((output.confirmed, output.queued), (10, 10));
+    assert_eq!(indexer.count(10), (10, 0), "and what was acknowledged does not come again");
+}

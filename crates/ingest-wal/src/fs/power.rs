@@ -36,7 +36,8 @@ use crate::plant::Plant;
 const SECTOR: u64 = 512;
 /// One in so many writes lets something through early.
 const EARLY: u64 = 6;
-/// One in so many syncs of a directory takes long, as on a busy disk: whoever aims at one meets it.
+/// One in so many syncs takes long, as on a busy disk: whoever aims at one meets it, and what must
+/// wait for it, and does not, is seen.
 const SLOW: u64 = 4;
 const LONG: Duration = Duration::from_millis(3);
 const LOCK: &str = "LOCK";
@@ -508,6 +509,10 @@ impl File for PowerFile {
     fn sync_data(&self) -> io::Result<()> {
         if self.plant == Some(Plant::NoFsync) {
             return Ok(());
+        }
+        // A reader, or a writer of another file, does not wait for it.
+        if lock(&self.state).below(SLOW) == 0 {
+            std::thread::sleep(LONG);
         }
         let mut state = lock(&self.state);
         let mut node = lock(&self.node);

@@ -18,7 +18,7 @@ pub enum ClientError {
     #[error(transparent)]
     TagName(#[from] ingest_entry::TagNameError),
     /// The socket failed.
-    #[error("the connection failed: {0}")]
+    #[error("the connection failed: {}", plain(.0))]
     Io(Arc<io::Error>),
     /// TLS cannot be set up.
     #[cfg(feature = "tls")]
@@ -77,5 +77,31 @@ impl ClientError {
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
         Self::Io(Arc::new(error))
+    }
+}
+
+/// An error of a socket in words: what TLS only names by a constant is said.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    if text.contains("CaUsedAsEndEntity") {
+        return "the server's certificate is one of an authority (CA:TRUE), which is not taken for \
+                a server's own: it needs one that the authority has signed, or a self-signed one \
+                with basicConstraints CA:FALSE"
+            .to_owned();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_calls_by_a_constant_is_said_in_words() {
+        let text = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
+        let error = ClientError::Io(Arc::new(io::Error::other(text)));
+        assert!(error.to_string().contains("CA:FALSE"), "{error}");
+        let error = ClientError::Io(Arc::new(io::Error::other("broken pipe")));
+        assert_eq!(error.to_string(), "the connection failed: broken pipe");
     }
 }

@@ -8,11 +8,10 @@ use super::model::{
 };
 use crate::config::listen;
 use crate::config::model::SourceKind;
-use crate::config::sources::Source;
+use crate::config::sources::{Source, networks};
 use crate::config::tls::read_server;
 use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
-use crate::units::Network;
 
 const MAX_LINE: Sizes = Sizes { least: 256, most: Some(16 << 20), example: "16 KiB" };
 const MAX_FRAME: Sizes = Sizes { least: 1 << 10, most: Some(64 << 20), example: "1 MiB" };
@@ -34,7 +33,7 @@ pub(in crate::config) fn read_tcp<'a>(
     source.listen = listen::read(table, &mut graphite.listen, &mut graphite.allow_public);
     read_lines(table, source, &mut graphite.lines);
     read_stream(table, source, &mut graphite);
-    set(&mut graphite.proxies, table.key("proxies").and_then(|node| read_proxies(&node)));
+    set(&mut graphite.proxies, table.key("proxies").and_then(|node| networks(&node)));
     source.config.kind = SourceKind::Graphite(Box::new(graphite));
 }
 
@@ -89,30 +88,6 @@ fn read_stream<'a>(table: &mut Table<'a>, source: &mut Source<'a>, graphite: &mu
         node.wrong(node.found(), "a \"max_rate\" beside it", None);
     }
     set::<OverRate>(&mut graphite.over_rate, over.and_then(|node| node.choice()));
-}
-
-const PROXIES: &str = "an array of addresses and networks such as \"10.0.0.0/8\"";
-/// Most networks of proxies.
-const MAX_PROXIES: usize = 1024;
-
-fn read_proxies(node: &Node<'_>) -> Option<Vec<Network>> {
-    let texts = node.strings(PROXIES)?;
-    if texts.len() > MAX_PROXIES {
-        node.wrong(format!("{} networks", texts.len()), format!("at most {MAX_PROXIES}"), None);
-        return None;
-    }
-    let mut networks = Vec::with_capacity(texts.len());
-    let mut complete = true;
-    for (text, node) in texts {
-        match text.parse() {
-            Ok(network) => networks.push(network),
-            Err(_) => {
-                node.wrong(node.found(), PROXIES, None);
-                complete = false;
-            }
-        }
-    }
-    complete.then_some(networks)
 }
 
 /// `type = "graphite-udp"`.
