@@ -15,6 +15,7 @@ mod log_options;
 pub mod map;
 mod relay;
 mod reload_files;
+pub mod rules;
 mod secret;
 mod sidecars;
 mod sources;

@@ -52,6 +52,12 @@ impl Tags {
         self.names.tag(name, self.writer.limits(), &|body| self.writer.define(body))
     }
 
+    /// The name of a tag; `None`: nobody has the number.
+    #[must_use]
+    pub fn name(&self, tag: TagId) -> Option<TagName> {
+        self.names.tag_name(tag)
+    }
+
     /// Whether a number was given out.
     pub(crate) fn is_known(&self, tag: TagId) -> bool {
         self.names.knows(tag)

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::exposition::{Families, Format, Labels};
-use super::status::{LogReport, OutputReport, Report, SourceReport};
+use super::status::{LogReport, OutputReport, Report, RuleReport, SourceReport};
 
 /// The metrics of a report; `resident` is the process's memory, where that is known.
 pub(crate) fn render(
@@ -41,6 +41,7 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         process(&mut families, &self.report, self.resident)?;
         sources(&mut families, &self.report.sources)?;
+        rules(&mut families, &self.report.rules)?;
         log(&mut families, &self.report.log)?;
         outputs(&mut families, &self.report.outputs)
     }
@@ -110,6 +111,15 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
         "Datagrams that the kernel dropped before they could be read.",
         of(|s| s.kernel_drops),
     )
+}
+
+fn rules(f: &mut Families<'_>, rules: &[RuleReport]) -> fmt::Result {
+    let fates = rules.iter().flat_map(|rule| {
+        let fate =
+            |fate: &'static str| vec![("rule", Cow::from(&rule.name)), ("fate", Cow::from(fate))];
+        [(fate("kept"), rule.kept), (fate("dropped"), rule.dropped)]
+    });
+    f.counter("rule_entries", "Entries that a rule has decided about, by their fate.", fates)
 }
 
 fn log(f: &mut Families<'_>, log: &LogReport) -> fmt::Result {

@@ -23,6 +23,7 @@ mod view;
 
 pub use server::{Limits, serve, serve_with};
 pub use status::{
-    Connections, Entries, Lag, LinkReport, LogReport, OutputReport, Received, Report, SourceReport,
+    Connections, Entries, Lag, LinkReport, LogReport, OutputReport, Received, Report, RuleReport,
+    SourceReport,
 };
 pub use view::View;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::counters::SourceCounters;
+use crate::rules::Rules;
 
 /// A gateway as the admin pages see it. Every call takes short locks only and never waits for the
 /// disk or the network.
@@ -31,6 +32,11 @@ pub trait View: Send + Sync + 'static {
     /// destination tells: counted in this run, and again for what was sent again.
     fn output_fates(&self, _name: &str) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+
+    /// The rules, with what they did.
+    fn rules(&self) -> Rules {
+        Rules::default()
     }
 
     /// Whether every listener is up and the log takes entries.

@@ -13,7 +13,9 @@ use super::model::{Config, SourceKind};
 use super::sources::Source;
 use super::texts::Text;
 use super::walk::{Node, Table};
-use super::{admin, delivery, destinations, log, logs, merge, routes, sources, syntax, texts};
+use super::{
+    admin, delivery, destinations, log, logs, merge, routes, rules, sources, syntax, texts,
+};
 use crate::units::format_size;
 
 /// Keys that are easily written into the wrong table.
@@ -150,6 +152,9 @@ fn walk<'a>(document: &'a DeValue<'a>, findings: &'a Findings) -> Option<Config>
     let routes_node = root.key("routes");
     config.routes =
         routes_node.as_ref().map(|n| routes::read(n, names.as_deref())).unwrap_or_default();
+    let source_names: Vec<_> = config.sources.iter().map(|source| source.name.clone()).collect();
+    config.rules =
+        root.key("rules").map(|node| rules::read(&node, &source_names)).unwrap_or_default();
     root.finish(HOMES);
 
     let sources = sources.unwrap_or_default();

@@ -129,6 +129,12 @@
 //! | `delivery.relay` | `off`, `error`, `warn`, `info`: own log lines that become entries of the tag `gravwell` | `off` |
 //! | `routes[].tags` | tag names, also with a trailing `*` | required |
 //! | `routes[].to` | names of destinations | required |
+//! | `rules[].action` | `keep`, `drop`, `sample`: of what the rule fits; the first that fits decides | required |
+//! | `rules[].name` | text: what it is called where it is counted | `rule N` |
+//! | `rules[].sources` | names of sources | all |
+//! | `rules[].tags` | tag names, also with a trailing `*` | all |
+//! | `rules[].contains` | text in the data | any |
+//! | `rules[].one_in` (`sample`) | 2 to 1000000000: one in so many is kept | required |
 //!
 //! A file that says nothing about `sources` gets the default ones (`[sources]` alone means none);
 //! without `destinations` there is one, the store. Without `routes` everything goes to every
@@ -158,6 +164,7 @@ mod model;
 mod outflow;
 mod overrides;
 mod routes;
+mod rules;
 mod secret;
 mod sources;
 mod synonyms;
@@ -194,6 +201,7 @@ pub use outflow::{OnLag, Outflow, StartAt};
 pub use overrides::{
     ListenOverride, ListenOverrideError, OverrideError, Overrides, StartError, for_run,
 };
+pub use rules::{RuleAction, RuleConfig};
 pub use secret::{SecretError, SecretFrom};
 pub use texts::{FRAGMENTS, MAX_FILE, MAX_FRAGMENTS};
 pub use tls::{ClientTls, ServerTls, TlsFileError};

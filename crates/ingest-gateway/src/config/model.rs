@@ -17,6 +17,7 @@ use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
 use super::loggregator::LoggregatorSource;
 use super::logs::LogsConfig;
+use super::rules::RuleConfig;
 use crate::units::Network;
 
 /// The least that `log.max_bytes` can be.
@@ -44,6 +45,8 @@ pub struct Config {
     pub destinations: Vec<DestinationConfig>,
     /// Which tags go where. None: everything goes to every destination.
     pub routes: Vec<Route>,
+    /// What of what comes in is kept. None: everything.
+    pub rules: Vec<RuleConfig>,
 }
 
 impl Default for Config {
@@ -73,6 +76,7 @@ impl Default for Config {
                 kind: DestinationKind::Store,
             }],
             routes: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }
@@ -94,6 +98,10 @@ impl Config {
         if !self.routes.is_empty() {
             text.push_str(", ");
             text.push_str(&count(self.routes.len(), "route"));
+        }
+        if !self.rules.is_empty() {
+            text.push_str(", ");
+            text.push_str(&count(self.rules.len(), "rule"));
         }
         text
     }

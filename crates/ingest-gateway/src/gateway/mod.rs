@@ -20,6 +20,7 @@ use crate::admin::{self, View};
 use crate::config::Config;
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
+use crate::rules::Rules;
 use crate::sidecars;
 
 pub use error::GatewayError;
@@ -79,6 +80,7 @@ pub struct Gateway {
     /// Destinations that the program brought along.
     injected: Vec<(String, SharedDestination)>,
     outputs: Vec<outputs::Known>,
+    rules: Rules,
     output_files: outputs::Files,
     helpers: JoinSet<()>,
     admin: Option<SocketAddr>,
@@ -123,7 +125,8 @@ impl Gateway {
         }
         let output_files = outputs::files(&config);
         let (muxer, outputs) = outputs::open(&config, destinations.clone()).await?;
-        let with = Surroundings::new(&muxer, &config);
+        let rules = Rules::default().next(&config.rules);
+        let with = Surroundings::new(&muxer, &config, &rules);
         let mut prepared = Vec::new();
         for (source, socket) in config.sources.iter().zip(sockets) {
             prepared.push(Prepared::new(source, socket, None, &with)?);
@@ -133,7 +136,7 @@ impl Gateway {
         for prepared in prepared {
             units.start(prepared, Inner::view(&inner));
         }
-        inner.show(&config, units.counters(), &outputs);
+        inner.show(&config, units.counters(), &outputs, &rules);
         let (stop, stopping) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let mut admin = None;
@@ -156,6 +159,7 @@ impl Gateway {
             units,
             injected: destinations,
             outputs,
+            rules,
             output_files,
             helpers,
             admin,

@@ -122,9 +122,11 @@ impl Gateway {
         if !options.drop_undelivered {
             self.check_undelivered(&outputs.remove)?;
         }
+        let rules = self.rules.next(&config.rules);
+        let with = Surroundings::new(&self.inner.muxer, &config, &rules);
         let mut prepared = Vec::new();
         for source in &config.sources {
-            if let Some(new) = self.prepare(source, &config, &mut reloaded).await? {
+            if let Some(new) = self.prepare(source, &with, &mut reloaded).await? {
                 prepared.push(new);
             }
         }
@@ -151,7 +153,8 @@ impl Gateway {
         }
         let names: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
         self.units.keep(&names);
-        self.inner.show(&config, self.units.counters(), &self.outputs);
+        self.inner.show(&config, self.units.counters(), &self.outputs, &rules);
+        self.rules = rules;
         self.config = config;
         Ok(reloaded)
     }
@@ -160,12 +163,11 @@ impl Gateway {
     async fn prepare(
         &self,
         source: &SourceConfig,
-        config: &Config,
+        with: &Surroundings<'_>,
         reloaded: &mut Reloaded,
     ) -> Result<Option<Prepared>, GatewayError> {
-        let with = Surroundings::new(&self.inner.muxer, config);
         let before = self.units.get(&source.name);
-        if before.is_some_and(|unit| unit.is_as(source, &with)) {
+        if before.is_some_and(|unit| unit.is_as(source, with)) {
             return Ok(None);
         }
         let socket = match self.units.lend(source)? {
@@ -179,7 +181,7 @@ impl Gateway {
             Some(_) => &mut reloaded.changed,
         };
         list.push(source.name.clone());
-        Prepared::new(source, socket, before, &with).map(Some)
+        Prepared::new(source, socket, before, with).map(Some)
     }
 
     fn check_undelivered(&self, removed: &[String]) -> Result<(), ReloadError> {

@@ -9,6 +9,7 @@ use super::outputs::Known;
 use crate::admin::View;
 use crate::config::{Config, DestinationKind};
 use crate::counters::SourceCounters;
+use crate::rules::Rules;
 use crate::sidecars;
 
 #[derive(Debug)]
@@ -25,6 +26,7 @@ struct Running {
     counters: Vec<Arc<SourceCounters>>,
     stores: Vec<String>,
     outputs: Vec<Known>,
+    rules: Rules,
 }
 
 impl Running {
@@ -50,6 +52,7 @@ impl Inner {
         config: &Config,
         counters: Vec<Arc<SourceCounters>>,
         outputs: &[Known],
+        rules: &Rules,
     ) {
         let stores = config
             .destinations
@@ -69,6 +72,7 @@ impl Inner {
         }
         running.stores = stores.collect();
         running.outputs = outputs.to_vec();
+        running.rules = rules.clone();
     }
 
     fn running<T>(&self, of: impl FnOnce(&Running) -> T) -> T {
@@ -102,6 +106,10 @@ impl View for Inner {
     fn output_fates(&self, name: &str) -> Vec<(&'static str, u64)> {
         let counts = |running: &Running| Some(running.output(name)?.fates.as_ref()?.counts());
         self.running(counts).unwrap_or_default()
+    }
+
+    fn rules(&self) -> Rules {
+        self.running(|running| running.rules.clone())
     }
 
     fn ready(&self) -> bool {

@@ -24,6 +24,7 @@ use crate::config::{
 };
 use crate::counters::SourceCounters;
 use crate::map;
+use crate::rules::{Rules, SourceRules};
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::accept::Entrance;
 #[cfg(feature = "amqp")]
@@ -42,15 +43,17 @@ use crate::sources::{
 pub(super) struct Surroundings<'a> {
     pub(super) muxer: &'a Muxer,
     pub(super) dir: &'a Path,
+    pub(super) rules: &'a Rules,
     pub(super) durability: Durability,
     pub(super) websocket_enabled: bool,
 }
 
 impl<'a> Surroundings<'a> {
-    pub(super) fn new(muxer: &'a Muxer, config: &'a Config) -> Self {
+    pub(super) fn new(muxer: &'a Muxer, config: &'a Config, rules: &'a Rules) -> Self {
         Self {
             muxer,
             dir: &config.log.dir,
+            rules,
             durability: config.log.durability,
             websocket_enabled: config.hydra.websocket_enabled,
         }
@@ -58,6 +61,10 @@ impl<'a> Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
+    fn rules_of(&self, source: &str) -> SourceRules {
+        self.rules.of_source(source, self.muxer.tags())
+    }
+
     const fn level(&self) -> Level {
         match self.durability {
             Durability::Memory => Level::Memory,
@@ -121,6 +128,7 @@ impl Prepared {
             rejects: Arc::new(RejectLog::new(&config.name, counters.reasons.clone()).keeping(kept)),
             counters,
             allowed: Arc::new(Allowed::of(config)),
+            rules: with.rules_of(&config.name),
             level: with.level(),
             read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
                 .unwrap_or(4 << 10),
@@ -330,6 +338,7 @@ impl Unit {
     pub(super) fn is_as(&self, source: &SourceConfig, with: &Surroundings<'_>) -> bool {
         self.config == *source
             && self.cx.level == with.level()
+            && self.cx.rules.are(&with.rules_of(&source.name))
             && self.websocket_enabled == with.websocket_enabled
             && self.files == files(source, with.dir)
     }

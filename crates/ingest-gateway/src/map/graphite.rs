@@ -11,6 +11,7 @@ use ingest_mux::SendError;
 use crate::config::{
     self, BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, Infinity, Tagged,
 };
+use crate::rules::RULE;
 
 /// Why a point that the protocol accepts is refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +30,12 @@ pub enum Refusal {
     NoRoom,
     /// The log has failed, or is closed.
     LogRefused,
+    /// A rule leaves it out.
+    Rule,
 }
 
 impl Refusal {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::TooOld,
         Self::TooNew,
         Self::NotAllowed,
@@ -40,6 +43,7 @@ impl Refusal {
         Self::EntryLimit,
         Self::NoRoom,
         Self::LogRefused,
+        Self::Rule,
     ];
 
     /// Name for labels and reports.
@@ -53,6 +57,7 @@ impl Refusal {
             Self::EntryLimit => "entry_limit",
             Self::NoRoom => "no_room",
             Self::LogRefused => "log_refused",
+            Self::Rule => RULE,
         }
     }
 

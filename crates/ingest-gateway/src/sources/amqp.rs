@@ -221,6 +221,7 @@ impl Link<'_> {
         let src = self.peer.map_or(Address::NONE, Address::from_ip);
         let mut pushed = 0;
         let (mapper, rejects, peer) = (&mut self.amqp.mapper, &self.cx.rejects, self.peer);
+        let rules = &self.cx.rules;
         let (decoding, name, verbose) = (&self.amqp.decoding, self.amqp.name, self.amqp.verbose);
         for message in messages {
             if verbose {
@@ -234,7 +235,11 @@ impl Link<'_> {
                 match event {
                     Event::Metric(metric) => {
                         let entry = mapper.entry(&metric, src, now);
-                        match entry.and_then(|entry| Ok(batch.push(&entry)?)) {
+                        let pushed_one = entry.and_then(|entry| {
+                            rules.check(&entry)?;
+                            Ok(batch.push(&entry)?)
+                        });
+                        match pushed_one {
                             Ok(()) => pushed += 1,
                             Err(refusal) => {
                                 totals.refuse(refusal.index());

@@ -260,6 +260,7 @@ impl One {
         let src = self.peer.map_or(Address::NONE, Address::from_ip);
         let mut pushed = 0;
         let (mapper, rejects, peer) = (&mut self.mapper, &self.cx.rejects, self.peer);
+        let rules = &self.cx.rules;
         let mut admission = match (&mut self.rate, self.config.over_rate) {
             (Some(rate), OverRate::Drop) => {
                 rate.refill(Instant::now());
@@ -276,7 +277,11 @@ impl One {
                     } else {
                         Err(Refusal::OverRate)
                     };
-                    match entry.and_then(|entry| Ok(batch.push(&entry)?)) {
+                    let pushed_one = entry.and_then(|entry| {
+                        rules.check(&entry)?;
+                        Ok(batch.push(&entry)?)
+                    });
+                    match pushed_one {
                         Ok(()) => pushed += 1,
                         Err(refusal) => {
                             totals.refuse(refusal.index());

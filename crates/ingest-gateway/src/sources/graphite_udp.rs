@@ -173,6 +173,7 @@ impl Step<'_> {
                 Event::Metric(metric) => {
                     let entry = receiver.entry(&metric, src, now);
                     let done = entry.and_then(|entry| {
+                        cx.rules.check(&entry)?;
                         Ok(batch.as_mut().ok_or(Refusal::NoRoom)?.push(&entry)?)
                     });
                     match done {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest_entry::{EntryRef, TagId, TagName};
-use ingest_mux::{DefineError, Grant, Health, Refused, Source, Tags, Ticket};
+use ingest_mux::{DefineError, Grant, Health, Lsn, Refused, Source, Tags, Ticket};
 use ingest_wire::{
     Acceptor, Batch, IngesterState, NumberTags, Receipt, Secret, ServerConfig, ServerError,
     Session, SessionEvent,
@@ -24,6 +24,7 @@ use super::{Context, RejectLog, unix_nanos};
 use crate::children::Introduction;
 use crate::config::GravwellSource;
 use crate::counters::Totals;
+use crate::rules::RULE;
 
 /// When the gateway stops, a connection is read until its socket is empty, this long at most.
 const LAST_READS: Duration = Duration::from_secs(1);
@@ -42,11 +43,13 @@ enum Reason {
     Protocol,
     /// The log does not take it: it is closed, or has failed.
     LogRefused,
+    /// A rule leaves it out: it is acknowledged all the same.
+    Rule,
 }
 
 /// The reasons of this source.
 pub(crate) fn reasons() -> Vec<&'static str> {
-    vec!["protocol", "log-refused"]
+    vec!["protocol", "log-refused", RULE]
 }
 
 /// Why a connection is not let in.
@@ -148,9 +151,16 @@ struct Window {
 
 #[derive(Debug)]
 struct Sent {
-    ticket: Ticket,
+    /// None: nothing of it went to the log.
+    ticket: Option<Ticket>,
     receipt: Receipt,
     bytes: u64,
+}
+
+impl Sent {
+    fn is_below(&self, end: Lsn) -> bool {
+        self.ticket.as_ref().is_none_or(|ticket| ticket.end <= end)
+    }
 }
 
 impl Window {
@@ -166,8 +176,8 @@ impl Window {
         let mut first = oldest_is_done;
         let durable_end = source.durable_end();
         while let Some(sent) = self.sent.front()
-            && (std::mem::take(&mut first) || sent.ticket.end <= durable_end)
-            && !source.was_dropped(&sent.ticket)
+            && (std::mem::take(&mut first) || sent.is_below(durable_end))
+            && !sent.ticket.as_ref().is_some_and(|ticket| source.was_dropped(ticket))
         {
             done = Some(sent.receipt);
             self.bytes -= sent.bytes;
@@ -340,19 +350,22 @@ impl Client {
     fn take(&mut self, batch: Batch<'_>, grant: Grant) -> Result<(), String> {
         let (receipt, bytes) = (batch.receipt(), batch.bytes() as u64);
         let mut entries = self.cx.source.batch(grant, unix_nanos(), self.cx.level);
-        let mut pushed = 0;
+        let (mut pushed, mut ruled) = (0, 0);
         let mut refused = None;
         for entry in &batch {
             let tag = self.numbers.of(entry.tag).map_err(|error| error.to_string());
-            let taken = tag.and_then(|tag| match entries.push(&EntryRef { tag, ..entry }) {
-                Err(error) => Err(error.to_string()),
-                Ok(()) => Ok(()),
+            let taken = tag.and_then(|tag| {
+                let entry = EntryRef { tag, ..entry };
+                if !self.cx.rules.admits(&entry) {
+                    ruled += 1;
+                    return Ok(());
+                }
+                entries.push(&entry).map(|()| pushed += 1).map_err(|error| error.to_string())
             });
             if let Err(error) = taken {
                 refused = Some(error);
                 break;
             }
-            pushed += 1;
         }
         let sent = entries.finish();
         let refused = refused.or_else(|| sent.refused.as_ref().map(ToString::to_string));
@@ -366,14 +379,16 @@ impl Client {
             totals.received_items = totals.received_items.max(pushed + 1);
         }
         totals.refuse_many(Reason::LogRefused as usize, totals.received_items - sent.entries);
+        totals.received_items += ruled;
+        totals.refuse_many(Reason::Rule as usize, ruled);
         self.cx.counters.add(&totals);
         match (refused, sent.ticket) {
             (Some(error), _) => Err(error),
-            (None, Some(ticket)) => {
+            // What rules leave out is done as soon as what came before it is.
+            (None, ticket) => {
                 self.window.add(Sent { ticket, receipt, bytes });
                 Ok(())
             }
-            (None, None) => Ok(()),
         }
     }
 
@@ -445,7 +460,7 @@ impl Client {
             }
         }
         while let Some(oldest) = self.window.sent.front().map(|sent| sent.ticket.clone()) {
-            if let Err(error) = self.cx.source.done(&oldest).await {
+            if let Err(error) = done(&self.cx.source, Some(&oldest)).await {
                 let message = "A connection is closed: what it sent was not stored.";
                 return aborted(message, &error);
             }
@@ -459,9 +474,11 @@ impl Client {
     }
 }
 
-async fn done(source: &Source, ticket: Option<&Ticket>) -> Result<(), Refused> {
-    match ticket {
-        Some(ticket) => source.done(ticket).await,
+/// Waits for what was sent, if there is something.
+async fn done(source: &Source, sent: Option<&Option<Ticket>>) -> Result<(), Refused> {
+    match sent {
+        Some(Some(ticket)) => source.done(ticket).await,
+        Some(None) => Ok(()),
         None => std::future::pending().await,
     }
 }

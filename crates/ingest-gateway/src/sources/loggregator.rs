@@ -22,6 +22,7 @@ use crate::config::{
 };
 use crate::counters::Totals;
 use crate::map::loggregator::{Mapped, Mapper, Tagger, Transport};
+use crate::rules::RULE;
 
 /// The bytes of entries that are handed over at once, about.
 const BATCH: usize = 256 << 10;
@@ -34,11 +35,12 @@ enum Reason {
     EntryLimit,
     LogRefused,
     DroppedOldest,
+    Rule,
 }
 
 /// The reasons of this source.
 pub(crate) fn reasons() -> Vec<&'static str> {
-    vec!["undecodable", "entry-limit", "log-refused", "dropped-oldest"]
+    vec!["undecodable", "entry-limit", "log-refused", "dropped-oldest", RULE]
 }
 
 /// What this source has beside what all have.
@@ -258,6 +260,10 @@ impl<'a> Round<'a> {
             let grant = source.grant(self.bytes as u64).await;
             let mut batch = source.batch(grant, self.now, self.cx.level);
             for entry in &self.entries {
+                if !self.cx.rules.admits(&entry.as_ref()) {
+                    self.totals.refuse(Reason::Rule as usize);
+                    continue;
+                }
                 match batch.push(&entry.as_ref()) {
                     Ok(()) => {}
                     Err(error) if error.can_continue() => {

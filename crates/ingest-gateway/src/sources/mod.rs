@@ -23,6 +23,7 @@ use ingest_mux::{Level, Source};
 use tokio::sync::watch;
 
 use crate::counters::SourceCounters;
+use crate::rules::SourceRules;
 
 pub(crate) use allowed::Allowed;
 pub(crate) use reject_log::RejectLog;
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) rejects: Arc<RejectLog>,
     /// Who may connect, or send datagrams.
     pub(crate) allowed: Arc<Allowed>,
+    /// What of it is kept.
+    pub(crate) rules: SourceRules,
     pub(crate) level: Level,
     /// Most bytes of one read.
     pub(crate) read_bytes: usize,

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::RejectStore;
+use crate::rules::RULE;
 
 /// After a line about a reason the next one about it comes this much later at the earliest.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -65,6 +66,10 @@ impl RejectLog {
         item: &[u8],
     ) {
         let peer = peer.into();
+        if self.reasons.get(reason) == Some(&RULE) {
+            // What the operator wants to be left out is nothing to be told of.
+            return;
+        }
         if let Some(store) = &self.store {
             store.take(reason, peer, offset, item);
         }

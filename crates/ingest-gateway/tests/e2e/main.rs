@@ -22,6 +22,7 @@ mod logs;
 mod main_job;
 mod no_false_end;
 mod reload;
+mod rules;
 mod secrets;
 mod send;
 mod service_manager;

@@ -12,6 +12,7 @@ pub use self::log::LogReport;
 pub use self::output::{Lag, LinkReport, OutputReport};
 pub use self::source::{Connections, Entries, Received, SourceReport};
 use super::view::View;
+use crate::rules::Rule;
 
 /// A moment of the gateway; its JSON is `/status`.
 ///
@@ -36,6 +37,35 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// The outputs: the stores, the others, and those that left the configuration.
     pub outputs: Vec<OutputReport>,
+    /// The rules, in the order of the configuration. What they leave out is in the accounts of the
+    /// sources as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleReport>,
+}
+
+/// A rule, and what it did in this run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RuleReport {
+    /// Its name.
+    pub name: String,
+    /// `keep`, `drop` or `sample`.
+    pub action: &'static str,
+    /// Entries that it kept.
+    pub kept: u64,
+    /// Entries that it left out.
+    pub dropped: u64,
+}
+
+impl RuleReport {
+    fn new(rule: &Rule) -> Self {
+        Self {
+            name: rule.config.name.clone(),
+            action: rule.config.action.as_str(),
+            kept: rule.kept.get(),
+            dropped: rule.dropped.get(),
+        }
+    }
 }
 
 impl Report {
@@ -68,6 +98,7 @@ impl Report {
             log,
             sources,
             outputs,
+            rules: view.rules().iter().map(|rule| RuleReport::new(rule)).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::Hydra;
 use super::delivered::Delivered;
 use super::taken::{Open, done, level, refusal, room};
 use crate::config::{GraphiteLines, HydraValues};
-use crate::map::graphite::{Mapper, decoder_options};
+use crate::map::graphite::{Mapper, Refusal as LineRefusal, decoder_options};
 use crate::map::hydra::{Refusal, source, tag, values};
 use crate::sources::{Context, graphite_time, unix_nanos};
 
@@ -122,6 +122,12 @@ async fn store(shared: Arc<Shared>, requests: Vec<Request>) -> Results {
     for request in &requests {
         let values = attached.as_ref();
         let entry = EntryRef { ts, src, tag, data: request.payload(), values };
+        if !shared.cx.rules.admits(&entry) {
+            // Who sent it is told what it would be told without the rule.
+            open.totals.refuse(LineRefusal::Rule.index());
+            results.push(Ok(()));
+            continue;
+        }
         results.push(match batch.push(&entry) {
             Ok(()) => {
                 pushed += 1;
@@ -205,15 +211,25 @@ async fn points(
     let arrival = unix_nanos();
     let (now, src) = (graphite_time(arrival), source(&request));
     let mut batch = shared.cx.source.batch(grant, arrival, level(request.ack()));
-    let (mut items, mut pushed) = (0_u64, 0_u64);
+    let (mut items, mut pushed, mut ruled) = (0_u64, 0_u64, 0_u64);
     let mut first_bad: Option<usize> = None;
     decode_datagram(&options, text, now, &mut |event| {
         items += 1;
         let reason = match event {
             Event::Metric(metric) => {
-                match mapper.entry(&metric, src, now).and_then(|entry| Ok(batch.push(&entry)?)) {
+                let entry = mapper.entry(&metric, src, now);
+                let pushed_one = entry.and_then(|entry| {
+                    shared.cx.rules.check(&entry)?;
+                    Ok(batch.push(&entry)?)
+                });
+                match pushed_one {
                     Ok(()) => {
                         pushed += 1;
+                        return;
+                    }
+                    Err(LineRefusal::Rule) => {
+                        open.totals.refuse(LineRefusal::Rule.index());
+                        ruled += 1;
                         return;
                     }
                     Err(refused) => refused.index(),
@@ -244,7 +260,7 @@ async fn points(
         Some(reason) => {
             shared.note(reason, &request);
             let reason = shared.cx.counters.reasons.get(reason).copied().unwrap_or("unknown");
-            let bad = items - pushed;
+            let bad = items - pushed - ruled;
             Err(Failure::invalid(format!("{bad} of {items} lines refused, the first: {reason}")))
         }
     }
