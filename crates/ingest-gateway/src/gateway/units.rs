@@ -90,7 +90,8 @@ impl Prepared {
     ) -> Result<Self, GatewayError> {
         let named = |error| GatewayError::Define { name: config.name.clone(), error };
         // Before they are read: what changes meanwhile is seen the next time.
-        let files = files(config, with.dir);
+        let found = files(config, with.dir);
+        let first = !with.dir.join(crate::secret::FILE).exists();
         let before = before.filter(|unit| unit.config.kind.type_name() == config.kind.type_name());
         let memory = with.muxer.log().status().limits.memory;
         let listens = !matches!(socket, Socket::None);
@@ -181,7 +182,8 @@ impl Prepared {
             retire,
             secret_place,
             websocket_enabled: with.websocket_enabled,
-            files,
+            // The secret may have been made just now.
+            files: if first { files(config, with.dir) } else { found },
         })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::support::client::{acknowledged, connect, send, send_datagram, source_row, status};
 use crate::support::indexer::{Indexer, Kept, SECRET};
-use crate::support::process::{Ingestry, ended};
+use crate::support::process::{Ingestry, ended, printed};
 use crate::support::stored::{lines, search};
 use crate::support::wait::until;
 
@@ -315,4 +315,13 @@ fn certificates_that_were_renewed_are_shown() {
         async { tokio::time::timeout(Duration::from_secs(20), connector.connect()).await };
     runtime.block_on(connected).unwrap().unwrap();
     gateway.ingestry.stop();
+}
+
+/// The secret that a first start makes is no change.
+#[test]
+fn the_first_reload_of_a_default_run_changes_nothing() {
+    let work = tempfile::tempdir().unwrap();
+    let gateway = Ingestry::start(work.path(), &["--listen", "gravwell=127.0.0.1:0"]);
+    assert_eq!(printed(work.path(), &["reload"]), "Reloaded: nothing has changed.\n");
+    gateway.stop();
 }
