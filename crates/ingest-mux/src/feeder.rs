@@ -68,7 +68,7 @@ async fn notified_or_later(shared: &Shared) {
 }
 
 fn next_step(shared: &Shared, shown_end: Lsn) -> Step {
-    let state = lock(&shared.state);
+    let mut state = lock(&shared.state);
     if state.closed {
         return Step::End;
     }
@@ -79,8 +79,9 @@ fn next_step(shared: &Shared, shown_end: Lsn) -> Step {
     if let Some(range) = state.again.as_slice().first() {
         return Step::Read { at: range.start, until: range.end, again: true };
     }
-    if state.fed < shown_end {
-        return Step::Read { at: state.fed, until: shown_end, again: false };
+    let until = state.skip_settled().map_or(shown_end, |settled| settled.min(shown_end));
+    if state.fed < until {
+        return Step::Read { at: state.fed, until, again: false };
     }
     Step::Wait { at: state.fed }
 }

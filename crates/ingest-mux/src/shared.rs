@@ -133,6 +133,21 @@ impl State {
         }
     }
 
+    /// Goes on behind what is settled already, in an earlier run, say; and says where the next of it
+    /// begins.
+    pub(crate) fn skip_settled(&mut self) -> Option<Lsn> {
+        self.fed = self.fed.max(self.account.low);
+        let above = self.account.above.as_slice();
+        let next = above.partition_point(|range| range.end <= self.fed);
+        for range in above.get(next..).unwrap_or_default() {
+            if range.start > self.fed {
+                return Some(range.start);
+            }
+            self.fed = range.end;
+        }
+        None
+    }
+
     /// How many LSNs below `end` are not settled.
     pub(crate) fn left_below(&self, end: Lsn) -> u64 {
         let open = self.account.low..end.max(self.account.low);
@@ -284,6 +299,21 @@ mod tests {
         assert_eq!(turns(&state, Policy::FailOver), [0, 1, 2]);
         state.links[1].set_up();
         assert_eq!(turns(&state, Policy::FailOver), [0, 1]);
+    }
+
+    #[test]
+    fn what_is_settled_is_not_read_again() {
+        let mut state = state(&[]);
+        state.account.settle(4..6, Settled::Confirmed { matching: 2 });
+        state.account.settle(8..9, Settled::Nothing);
+        assert_eq!((state.skip_settled(), state.fed), (Some(4), 1));
+        state.fed = 4;
+        assert_eq!((state.skip_settled(), state.fed), (Some(8), 6));
+        state.fed = 8;
+        assert_eq!((state.skip_settled(), state.fed), (None, 9));
+        state.fed = 3;
+        state.account.settle(1..4, Settled::Confirmed { matching: 3 });
+        assert_eq!((state.skip_settled(), state.fed), (Some(8), 6), "the low-water mark is there");
     }
 
     #[test]

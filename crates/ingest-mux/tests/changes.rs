@@ -98,21 +98,29 @@ async fn a_replacement_goes_on_where_the_other_was() {
     let all = [(); 5].map(|()| Arc::new(Memory::default()));
     let muxer = start(dir.path(), vec![Output::new("out").link(all[0].clone())]);
     let sender = muxer.sender("test").unwrap();
+    // Batches that may be written: some while an output is replaced, some when it has been.
+    let (meanwhile, then) = (60, 25);
+    let allowed = Arc::new(tokio::sync::Semaphore::new(meanwhile));
+    let permits = Arc::clone(&allowed);
     let writing = tokio::spawn(async move {
         for batch in 0..400 {
+            permits.acquire().await.unwrap().forget();
             let range = batch * 50..(batch + 1) * 50;
             // Whoever waits for a delivery gets it from the one that took the other's place.
             let state = send(&sender, "a", range, Durability::Delivered(WITHIN)).await;
             assert_eq!(state, State::Delivered);
         }
     });
-    for (index, next) in all.iter().enumerate().skip(1) {
-        let before = status(&muxer, "out").confirmed;
-        while status(&muxer, "out").confirmed < before.max(index as u64 * 3_000) {
+    let mut written = meanwhile;
+    for next in &all[1..] {
+        while status(&muxer, "out").confirmed < written as u64 * 50 {
             tokio::task::yield_now().await;
         }
         let output = Output::new("out").link(next.clone());
+        allowed.add_permits(meanwhile);
         muxer.change_outputs(vec![output], &[], WITHIN).await.unwrap();
+        allowed.add_permits(then);
+        written += meanwhile + then;
     }
     writing.await.unwrap();
     let got: Vec<_> = all.iter().flat_map(|memory| memory.got()).collect();

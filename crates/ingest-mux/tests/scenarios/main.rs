@@ -506,3 +506,26 @@ async fn what_was_not_sent_is_not_confirmed_with_what_was() {
     assert_eq!((output.confirmed, output.queued), (10, 10));
     assert_eq!(indexer.count(10), (10, 0), "and what was acknowledged does not come again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_confirmed_behind_a_gap_does_not_come_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shut, open) = (Place::shut(), Place::new());
+    let muxer = on(dir.path()).output(to(&shut).link(open.clone())).start().unwrap();
+    send(&muxer, 0..100).await;
+    // One of the two holds what comes first, and confirms nothing.
+    while shut.got().is_empty() && open.got().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    send(&muxer, 100..20_000).await;
+    while shut.got().len() + open.got().len() < 20_000 {
+        tokio::task::yield_now().await;
+    }
+    let held = shut.got().len();
+    let report = muxer.close(Duration::from_millis(500)).await;
+    assert_eq!(report.outputs[0].confirmed + held as u64, 20_000);
+    let muxer = on(dir.path()).output(to(&open)).start().unwrap();
+    muxer.flush(LONG).await.unwrap();
+    assert_eq!(open.count(20_000), (20_000, 0), "only what was held comes");
+    muxer.close(LONG).await;
+}
