@@ -80,7 +80,9 @@ xflags::xflags! {
         /// `gravwell` sends between the examples wire_client and wire_server and programs that the
         /// operator brings; docs/interop.md says what those have to understand. `hydra` runs Python's
         /// websocket-client, Node's ws, Akka HTTP and Chromium, which it takes from their
-        /// registries. A peer that is not there is an error.
+        /// registries. `rabbitmq` kills a broker in mid-stream and adds up; `carbon` has carbon's
+        /// relay and caches on both sides; `cpython` compares 100,000 pickles with what CPython and
+        /// carbon make of them. A peer that is not there is an error.
         cmd interop {
             /// Only this one (default: all).
             optional peer: String

@@ -175,7 +175,8 @@ fn point(path: &Value, time: &Value, value: &Value) -> String {
         return "!control_character".into();
     }
     let Some(value) = number(value) else { return "!bad_value".into() };
-    let Some(time) = number(time) else { return "!bad_timestamp".into() };
+    // The value is looked at first, so that it is the reason where neither is a number.
+    let time = number(time).unwrap_or_else(|| "none".into());
     // The path may hold blanks, which a line may not.
     let plain = !path.contains(' ') && path.len() <= 8192;
     let shown = if plain { path.as_str() } else { "x" };

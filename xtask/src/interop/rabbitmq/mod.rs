@@ -16,8 +16,8 @@ use crate::crash::{Profile, build_with};
 const PUBLISHER: &str = include_str!("publisher.py");
 const QUEUE: &str = "ingestry";
 /// Messages before and after the gateway's own restart.
-const FIRST: u64 = 15_000;
-const SECOND: u64 = 5_000;
+const FIRST: u64 = 6_000;
+const SECOND: u64 = 3_000;
 /// Messages that the gateway may hold unacknowledged.
 const PREFETCH: u64 = 500;
 /// A body that is not UTF-8, which stops carbon's consumer for good; one without an end; nothing.
