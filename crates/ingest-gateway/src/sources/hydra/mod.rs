@@ -15,6 +15,7 @@ use hydra_ws::{
 };
 use ingest_mux::Tags;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -172,13 +173,18 @@ impl Client {
         let stop = self.cx.stopping.clone();
         match tls {
             None => self.server.serve(stream, self.peer, stop).await,
-            Some(tls) => match timeout(TLS_TIME, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.server.serve(stream, self.peer, stop).await,
-                Ok(Err(error)) => self.refuse(&error),
-                Err(late) => self.refuse(&late),
-            },
+            // The state of TLS is large: those without it do not carry it.
+            Some(tls) => Box::pin(self.sealed(&tls, stream, stop)).await,
         }
         counters.connections_open.sub(1);
+    }
+
+    async fn sealed(&self, tls: &TlsAcceptor, stream: TcpStream, stop: watch::Receiver<bool>) {
+        match timeout(TLS_TIME, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.server.serve(stream, self.peer, stop).await,
+            Ok(Err(error)) => self.refuse(&error),
+            Err(late) => self.refuse(&late),
+        }
     }
 
     fn refuse(&self, error: &dyn std::fmt::Display) {
