@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use crate::cooling::Cooling;
 use crate::directory;
 use crate::format::{SegmentName, Snapshot};
 use crate::fs::{OpenMode, write_all_at};
@@ -33,6 +34,8 @@ pub(crate) struct Keeper {
     named: [bool; 2],
     /// A segment's name is gone, and no sync of the directory covers that yet.
     names_unsynced: bool,
+    /// What the system need not keep in memory.
+    cooling: Cooling,
     last: Instant,
 }
 
@@ -44,6 +47,7 @@ impl Keeper {
     ) -> Self {
         let (sequence, consumers_known) = (last_sequence.unwrap_or(0), last_sequence.is_some());
         let (written, last) = (None, Instant::now());
+        let cooling = Cooling::new(&shared.segments());
         Self {
             shared,
             chores,
@@ -53,6 +57,7 @@ impl Keeper {
             before: None,
             named: [false; 2],
             names_unsynced: false,
+            cooling,
             last,
         }
     }
@@ -90,6 +95,7 @@ impl Keeper {
             tracing::warn!(%error, "Cannot write the consumers' state; the one before it holds.");
         }
         self.tidy();
+        self.cooling.look(&self.shared);
     }
 
     /// Writes a snapshot over the older of the two, and syncs it.

@@ -47,6 +47,7 @@ mod again;
 mod block_on;
 mod catalog;
 mod commit;
+mod cooling;
 mod directory;
 mod error;
 mod finding;

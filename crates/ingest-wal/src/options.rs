@@ -65,6 +65,11 @@ pub struct Options {
     /// Newest records that readers share by reference. Default: 8 MiB, or an eighth of
     /// `max_bytes` where that is less.
     pub tail_bytes: Option<u64>,
+    /// Newest segments whose contents the system may keep in its cache, in bytes. Of what is older it
+    /// is told, once, that it need not: it would fill the machine's memory with what hardly anybody
+    /// reads, and finding room for that costs more than the writing. What is asked for is read from
+    /// the disk then, and may stay. Default: 128 MiB; `u64::MAX` leaves it all to the system.
+    pub cache_bytes: u64,
     /// Most bytes that one write takes. Default: 2 MiB.
     pub group_bytes: u64,
     /// After this long without a record a mark is written. Default: 100 ms.
@@ -93,6 +98,7 @@ impl Default for Options {
             keep_age: None,
             memory: None,
             tail_bytes: None,
+            cache_bytes: 128 * MIB,
             group_bytes: 2 * MIB,
             idle_mark: Duration::from_millis(100),
             os_sync: Duration::from_millis(200),

@@ -65,6 +65,10 @@ impl Segment {
         *lock(&self.account) = Some(slim);
     }
 
+    pub(crate) fn is_finished(&self) -> bool {
+        lock(&self.account).is_some()
+    }
+
     pub(crate) fn account(&self) -> Option<Account> {
         lock(&self.account).clone()
     }

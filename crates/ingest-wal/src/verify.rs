@@ -491,7 +491,8 @@ impl Verifier<'_> {
                 continue;
             }
             let finding = Finding::new(FindingKind::Stranger, &file.name).noted();
-            self.say(finding.with(format!("{} bytes", file.len)));
+            let bytes = if file.len == 1 { "byte" } else { "bytes" };
+            self.say(finding.with(format!("{} {bytes}", file.len)));
         }
     }
 }

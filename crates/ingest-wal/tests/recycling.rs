@@ -471,13 +471,17 @@ fn spare_files_that_are_left_over_are_taken_over_or_removed() {
 struct Faulty {
     available: AtomicU64,
     fail: Arc<AtomicBool>,
+    /// Files that the system was told not to keep in memory.
+    uncached: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 #[derive(Debug)]
 struct FaultyFile {
     file: Arc<dyn File>,
+    path: PathBuf,
     spare: bool,
     fail: Arc<AtomicBool>,
+    uncached: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl File for FaultyFile {
@@ -508,6 +512,10 @@ impl File for FaultyFile {
     fn unlock(&self) -> io::Result<()> {
         self.file.unlock()
     }
+    fn uncache(&self) -> io::Result<()> {
+        self.uncached.lock().unwrap().push(self.path.clone());
+        self.file.uncache()
+    }
 }
 
 impl FileSystem for Faulty {
@@ -520,7 +528,8 @@ impl FileSystem for Faulty {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let spare = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("free"));
         let (file, fail) = (StdFileSystem.open(path, mode)?, Arc::clone(&self.fail));
-        Ok(Arc::new(FaultyFile { file, spare, fail }))
+        let (path, uncached) = (path.to_owned(), Arc::clone(&self.uncached));
+        Ok(Arc::new(FaultyFile { file, path, spare, fail, uncached }))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         StdFileSystem.rename(from, to)
@@ -538,8 +547,8 @@ impl FileSystem for Faulty {
 }
 
 fn faulty() -> (Arc<Faulty>, Options) {
-    let fs = Faulty { available: AtomicU64::new(1 << 30), fail: Arc::default() };
-    let fs = Arc::new(fs);
+    let (fail, uncached) = (Arc::default(), Arc::default());
+    let fs = Arc::new(Faulty { available: AtomicU64::new(1 << 30), fail, uncached });
     let mut options = options(MIB);
     options.file_system = Arc::clone(&fs) as Arc<dyn FileSystem>;
     (fs, options)
@@ -637,4 +646,29 @@ fn spare_files_make_room_for_a_record_that_is_larger_than_they_are() {
     log.snapshot().unwrap();
     log.writer().done(&ticket).wait().unwrap();
     assert!(log.status().used_bytes <= MIB);
+}
+
+#[test]
+fn the_system_need_not_keep_what_is_old_in_its_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let consumer = Consumer::new();
+    let (fs, mut options) = faulty();
+    // Two segments of 64 KiB, and the beginning of the one that is being written.
+    options.cache_bytes = 140 << 10;
+    let log = open(dir.path(), options, &consumer);
+    while of_kind(dir.path(), "seg-").len() < 8 {
+        accept(&log, 1000);
+    }
+    let segments = of_kind(dir.path(), "seg-");
+    wait_until("the old ones are mentioned", || fs.uncached.lock().unwrap().len() == 5);
+    assert_eq!(*fs.uncached.lock().unwrap(), segments[..5], "each once, the oldest first");
+    // They are read as before, in the same files when these are used again too.
+    consumer.pass(accept(&log, 1000) - 200);
+    log.snapshot().unwrap();
+    while log.status().spares_used < 3 {
+        consumer.pass(accept(&log, 1000));
+    }
+    let (lsns, others) = read(&log, 1000);
+    assert_eq!(lsns, (log.oldest()..log.status().synced_end).collect::<Vec<_>>());
+    assert!(others.is_empty(), "{others:?}");
 }

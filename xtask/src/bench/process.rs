@@ -48,6 +48,13 @@ impl Side {
         serde_json::from_str(&line).with_context(|| format!("{} said {line:?}", self.name))
     }
 
+    /// The next thing that it says, if it says something within this time.
+    pub(crate) fn hear_within<T: DeserializeOwned>(&mut self, time: Duration) -> Result<Option<T>> {
+        let Ok(line) = self.lines.recv_timeout(time) else { return Ok(None) };
+        let heard = serde_json::from_str(&line);
+        heard.map(Some).with_context(|| format!("{} said {line:?}", self.name))
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -24,6 +24,12 @@ const SUITES: [(&str, Cases); 8] = [
     ("hydra", hydra::cases),
 ];
 
+/// The cases of foreign programs; one that is missing is an error.
+type Peers = fn() -> Result<Vec<Case>>;
+
+/// What runs beside a benchmark.
+const PEERS: [(&str, Peers); 1] = [("graphite", graphite::peers)];
+
 /// How often each case runs: fewer are for trying things, and say so.
 const RUNS: u32 = 5;
 
@@ -35,7 +41,8 @@ pub(crate) fn run(flags: &Bench) -> Result<bool> {
         let names: Vec<_> = SUITES.iter().map(|suite| suite.0).collect();
         bail!("found {name:?}; allowed: {}, all", names.join(", "));
     }
-    if flags.peers {
+    let peers = PEERS.iter().find(|peers| peers.0 == name);
+    if flags.peers && peers.is_none() {
         bail!("bench {name} knows no foreign program to run beside it");
     }
     let runs = flags.runs.map_or(RUNS, u32::from);
@@ -49,7 +56,11 @@ pub(crate) fn run(flags: &Bench) -> Result<bool> {
     };
     let mut fine = true;
     for (name, cases) in suites.drain(..) {
-        let cases = pick(cases(), flags.only.as_deref());
+        let mut cases = cases();
+        if let (true, Some((_, peers))) = (flags.peers, peers) {
+            cases.extend(peers()?);
+        }
+        let cases = pick(cases, flags.only.as_deref());
         if cases.is_empty() {
             continue;
         }

@@ -59,7 +59,8 @@ pub(crate) enum Aim {
     EndOfFile { count: u32, latest: Duration },
     /// As soon as the outputs' state is being written, or was, or at the end of the plan.
     Cursors { latest: Duration },
-    /// As soon as that many segments were begun, or at the end of the plan.
+    /// As soon as that many segments were begun, or at the end of the plan. A power cut: while the
+    /// last of them has a name that no sync covers.
     Rotation { count: u32, latest: Duration },
 }
 

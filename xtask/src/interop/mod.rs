@@ -1,14 +1,14 @@
 //! Peers that were not written here, against the real program. A peer that is missing is an error,
 //! never a pass.
 
-mod carbon;
+pub(crate) mod carbon;
 mod cpython;
 mod gravwell;
 mod hydra;
 mod loggregator;
 mod million;
-mod process;
-mod programs;
+pub(crate) mod process;
+pub(crate) mod programs;
 mod rabbitmq;
 
 use std::process::Command;

@@ -133,6 +133,16 @@ impl Gateway {
         serde_json::from_str(body).with_context(|| format!("the status is no JSON: {body}"))
     }
 
+    /// Lets it stand still where it is.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        self.process.signal(Signal::CONT)
+    }
+
     /// Stops it in order.
     pub(crate) fn stop(self) -> Result<()> {
         self.process.terminate("the gateway stops")

@@ -77,6 +77,11 @@
 //! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
 //! | `sources.NAME.tag` | tag name | `loggregator` |
 //! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
+//! | `sources.NAME.app_tags`, `org_tags` | for GUIDs or names: tag names; before `tags` | none |
+//! | `sources.NAME.tag_per` | `app`, `app-name`, `space`, `org`: a tag `TAG-…` for each | none |
+//! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` | 1000 |
+//! | `sources.NAME.buffer` | 1 to 1000000 messages that wait for the log | 10000 |
+//! | `sources.NAME.when_full` | `block`, `drop-oldest` | `block` |
 //! | `sources.NAME.AMQP_HOST`, `AMQP_PORT`, `AMQP_VHOST`, `AMQP_USER` (`amqp`, sources and destinations, as all down to `heartbeat`) | as in carbon.conf | `localhost`, 5672, `/`, `guest` |
 //! | `sources.NAME.AMQP_PASSWORD` | `env:NAME`, `file:PATH`, `literal:TEXT` | `guest` |
 //! | `sources.NAME.AMQP_EXCHANGE` | text | `graphite` |
@@ -95,11 +100,6 @@
 //! | `destinations.NAME.routing_key` (`amqp`, name in the body) | text | `graphite` |
 //! | `destinations.NAME.lines` (`amqp`, name in the body) | 1 to 10000 of a message | 500 |
 //! | `destinations.NAME.persistent` (`amqp`) | boolean | `true` |
-//! | `sources.NAME.app_tags`, `org_tags` | for GUIDs or names: tag names; before `tags` | none |
-//! | `sources.NAME.tag_per` | `app`, `app-name`, `space`, `org`: a tag `TAG-…` for each | none |
-//! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` | 1000 |
-//! | `sources.NAME.buffer` | 1 to 1000000 messages that wait for the log | 10000 |
-//! | `sources.NAME.when_full` | `block`, `drop-oldest` | `block` |
 //! | `destinations.NAME.targets` (`gravwell`) | `tcp://HOST:PORT`, `tls://HOST:PORT`, `pipe://PATH` | required |
 //! | `destinations.NAME.secret` (`gravwell`) | `env:NAME`, `file:PATH`, `literal:TEXT` | required |
 //! | `destinations.NAME.policy` (`gravwell`) | `share`, `fail-over` | `share` |

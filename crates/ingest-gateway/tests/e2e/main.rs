@@ -9,6 +9,7 @@ mod check;
 mod eof_is_acknowledgement;
 #[path = "../../../../testdata/support/folder.rs"]
 mod folder;
+mod graphite_bounds;
 mod graphite_destination;
 mod graphite_fifty;
 mod graphite_frames;

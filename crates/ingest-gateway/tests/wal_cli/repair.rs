@@ -65,6 +65,7 @@ fn a_damaged_record_is_found_put_aside_and_counted_once() {
     assert_eq!((code, &report["problems"]), (0, &0.into()), "{report:#}");
     assert_eq!(inspected(work)["damaged"], lost);
     assert_eq!(inspected(work)["accepted"], 3005);
+    assert_eq!(inspected(work)["entries"], left.len());
     let aside = files(work, "bad");
     assert_eq!(aside.len(), 1);
     let copy = std::fs::read(&aside[0]).unwrap();

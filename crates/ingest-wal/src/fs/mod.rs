@@ -120,6 +120,16 @@ pub trait File: Send + Sync + Debug {
     /// # Errors
     /// What the operating system says.
     fn unlock(&self) -> io::Result<()>;
+
+    /// Tells the system that it need not keep the contents, which are durable, in memory: they will
+    /// hardly be read soon. A hint, which changes nothing that anybody reads; by default nothing is
+    /// done.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn uncache(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The operations on names that the log needs.

@@ -51,6 +51,12 @@ impl File for StdFile {
     fn unlock(&self) -> io::Result<()> {
         self.0.unlock()
     }
+
+    fn uncache(&self) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+        rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed)?;
+        Ok(())
+    }
 }
 
 fn lock_state(result: Result<(), TryLockError>) -> io::Result<LockState> {

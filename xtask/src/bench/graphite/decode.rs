@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use graphite_proto::pickle::{Limits, PickleDecoder};
 use graphite_proto::protobuf::{MAX_FRAME, ProtobufDecoder};
 use graphite_proto::{Event, LineDecoder, Options, Timestamp};
@@ -24,6 +24,9 @@ pub(crate) fn run((what, seconds): (What, f64)) -> Result<()> {
 
 fn measure(what: What, time: Duration) -> Result<Spent> {
     let stream = stream(what)?;
+    if what == What::PickleOfSerde {
+        return by_serde(&stream, time);
+    }
     let (mut metrics, mut refused, mut turns) = (0_u64, 0_u64, 0_u64);
     let mut sink = |event: Event<'_>| match black_box(event) {
         Event::Metric(_) => metrics += 1,
@@ -44,7 +47,10 @@ fn measure(what: What, time: Duration) -> Result<Spent> {
                     }
                 }
                 What::Lines | What::Tagged => lines.push(piece, NOW, &mut sink),
-                What::Pickle(_) | What::PickleOfRelayNg | What::PickleOfOurs => {
+                What::Pickle(_)
+                | What::PickleOfRelayNg
+                | What::PickleOfOurs
+                | What::PickleOfSerde => {
                     pickles.push(piece, NOW, &mut sink)?;
                 }
                 What::Protobuf => messages.push(piece, &mut sink)?,
@@ -57,6 +63,28 @@ fn measure(what: What, time: Duration) -> Result<Spent> {
     let expected = if what == What::Copy { 0 } else { spent.count };
     anyhow::ensure!(metrics == expected, "{metrics} of {expected} points came");
     Ok(spent)
+}
+
+/// The frames as values of `serde-pickle`.
+fn by_serde(stream: &[u8], time: Duration) -> Result<Spent> {
+    let mut frames = Vec::new();
+    let mut rest = stream;
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let length = u32::from_be_bytes(*length) as usize;
+        let (frame, behind) = behind.split_at_checked(length).context("a frame is cut off")?;
+        frames.push(frame);
+        rest = behind;
+    }
+    let (meter, start, mut count) = (Meter::start(), Instant::now(), 0);
+    while start.elapsed() < time {
+        for frame in &frames {
+            let value = serde_pickle::value_from_slice(frame, serde_pickle::DeOptions::new())?;
+            if let serde_pickle::Value::List(points) = black_box(value) {
+                count += points.len() as u64;
+            }
+        }
+    }
+    meter.stop(count)
 }
 
 #[cfg(test)]
@@ -74,6 +102,7 @@ mod tests {
             What::Pickle(4),
             What::PickleOfRelayNg,
             What::PickleOfOurs,
+            What::PickleOfSerde,
             What::Protobuf,
         ] {
             let spent = measure(what, Duration::from_millis(1)).unwrap();

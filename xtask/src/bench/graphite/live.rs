@@ -27,9 +27,9 @@ const DISCARDED: &str = "graphite/lines/discarded";
 /// What the sender is told.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Job {
-    to: SocketAddr,
-    what: What,
-    seconds: f64,
+    pub(super) to: SocketAddr,
+    pub(super) what: What,
+    pub(super) seconds: f64,
 }
 
 /// The cases.

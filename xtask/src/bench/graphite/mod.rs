@@ -1,18 +1,20 @@
 //! `bench graphite`: what the decoders of the Graphite protocols take from bytes in memory, on one
 //! thread; and what the gateway takes from sockets into its log, and passes on (`live`).
 //!
-//! In memory: 10,000 lines of 59 bytes, of as many series, and the same points as frames of 500, handed over
-//! in pieces of 256 KiB as a listener reads them. Beside them stands the copying of the same lines.
+//! In memory: 10,000 lines of 59 bytes, of as many series, and the same points as frames of 500, handed
+//! over in pieces of 256 KiB as a listener reads them. Beside them stands the copying of the same lines.
 //! Rates are those of a second of CPU: what others take of the machine is not counted.
 
 mod decode;
 mod live;
+mod peers;
 mod points;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::decode::run as decode;
 pub(crate) use self::live::{SENDER, SINK, send, sink};
+pub(crate) use self::peers::peers;
 use super::case::{Bar, Case, Figure, Sample};
 use super::process::Side;
 use super::usage::Spent;
@@ -36,6 +38,8 @@ pub(crate) enum What {
     PickleOfRelayNg,
     /// Frames of our own encoder.
     PickleOfOurs,
+    /// Frames as CPython writes them, read by `serde-pickle`.
+    PickleOfSerde,
     Protobuf,
 }
 

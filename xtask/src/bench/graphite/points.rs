@@ -57,7 +57,8 @@ pub(super) fn stream(what: What) -> Result<Vec<u8>> {
             }
             encoder.flush(&mut stream);
         }
-        What::Pickle(protocol) => {
+        What::Pickle(_) | What::PickleOfSerde => {
+            let protocol = if let What::Pickle(protocol) = what { protocol } else { 2 };
             let points: Vec<Point> = points(false).collect();
             for points in points.chunks(FRAME) {
                 frame(&cpython(protocol, points), &mut stream);

@@ -76,6 +76,10 @@ impl File for Segment {
     fn unlock(&self) -> io::Result<()> {
         self.file.unlock()
     }
+
+    fn uncache(&self) -> io::Result<()> {
+        self.file.uncache()
+    }
 }
 
 impl FileSystem for Recorder {

@@ -13,11 +13,12 @@ const READ: &str = include_str!("read.py");
 
 /// A daemon, with the ports of lines and of pickles.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     dir: PathBuf,
-    pub(super) lines: u16,
-    pub(super) pickles: u16,
-    _process: Process,
+    pub(crate) lines: u16,
+    pub(crate) pickles: u16,
+    #[cfg_attr(not(feature = "bench"), allow(dead_code, reason = "it ends with its owner"))]
+    process: Process,
 }
 
 /// A point as it is stored: its series, its time, its value.
@@ -32,6 +33,23 @@ impl Daemon {
              MAX_CREATES_PER_MINUTE = inf\nMAX_UPDATES_PER_SECOND = inf\nENABLE_TAGS = False\n"
         );
         Self::start(python, dir, "cache", &keys)
+    }
+
+    /// A cache that may not create a file: what it takes is in memory, then nowhere.
+    #[cfg(feature = "bench")]
+    pub(crate) fn cache_in_memory(python: &Path, dir: PathBuf) -> Result<Self> {
+        let query = free_port()?;
+        let keys = format!(
+            "CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = {query}\n\
+             MAX_CREATES_PER_MINUTE = 0\nENABLE_TAGS = False\n"
+        );
+        Self::start(python, dir, "cache", &keys)
+    }
+
+    /// Its process.
+    #[cfg(feature = "bench")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// A relay to these destinations, by carbon's consistent hash.
@@ -69,7 +87,7 @@ impl Daemon {
         command.env("GRAPHITE_ROOT", &dir).stdin(Stdio::null());
         let process = Process::start(command.stdout(log.try_clone()?).stderr(log))?;
         until("carbon listens", || Ok(TcpStream::connect(("127.0.0.1", pickles)).is_ok()))?;
-        Ok(Self { dir, lines, pickles, _process: process })
+        Ok(Self { dir, lines, pickles, process })
     }
 
     /// What it has stored.

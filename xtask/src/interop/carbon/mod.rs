@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 
-use self::daemons::{Daemon, Points, placed, wait};
+pub(crate) use self::daemons::Daemon;
+use self::daemons::{Points, placed, wait};
 use super::process::{Gateway, until};
 use super::programs::python;
 use crate::crash::{Profile, build};

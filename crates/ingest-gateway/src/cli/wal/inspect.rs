@@ -7,7 +7,8 @@ use ingest_entry::stored::{self, Summary, Table};
 use ingest_entry::{TagId, Timestamp};
 use ingest_store::Store;
 use ingest_wal::{
-    Directory, Holder, Inspection, Kind, SegmentHead, SegmentInfo, SegmentState, SnapshotState,
+    Directory, Holder, Inspection, Kind, Missing, MissingCause, SegmentHead, SegmentInfo,
+    SegmentState, SnapshotState,
 };
 use serde::Serialize;
 
@@ -146,8 +147,22 @@ impl Files {
     }
 }
 
+/// Entries of a segment that can be read, as far as it is known. A seal says how many were written: what
+/// was found damaged since is not among those that are there.
+fn there(info: &SegmentInfo, log: &Inspection) -> u64 {
+    let Some(account) = &info.account else { return 0 };
+    if !matches!(info.state, SegmentState::Sealed { .. }) {
+        return account.entries;
+    }
+    let damaged = log.missing.iter().filter(|missing| missing.cause == MissingCause::Damaged);
+    let gone = damaged.map(|Missing { range, .. }| {
+        range.end.min(account.end).saturating_sub(range.start.max(account.start))
+    });
+    account.entries.saturating_sub(gone.sum())
+}
+
 impl Segment {
-    fn new(info: &SegmentInfo) -> Self {
+    fn new(info: &SegmentInfo, log: &Inspection) -> Self {
         let name = info.segment.name;
         let (head, created) = match info.head {
             SegmentHead::Valid { created, .. } => (None, Some(created)),
@@ -166,7 +181,7 @@ impl Segment {
             last_lsn: end.saturating_sub(1),
             epoch: name.epoch,
             bytes: info.segment.len,
-            entries: account.map_or(0, |account| account.entries),
+            entries: there(info, log),
             state: info.state.as_str(),
             head,
             created: created.map(|at| Timestamp::from_unix_nanos(at).to_string()),
@@ -242,13 +257,8 @@ impl Report {
             unwitnessed: log.unwitnessed,
             damaged: log.damaged,
             expired: log.expired,
-            entries: log
-                .segments
-                .iter()
-                .filter_map(|segment| segment.account.as_ref())
-                .map(|account| account.entries)
-                .sum(),
-            segments: log.segments.iter().map(Segment::new).collect(),
+            entries: log.segments.iter().map(|info| there(info, log)).sum(),
+            segments: log.segments.iter().map(|info| Segment::new(info, log)).collect(),
             outputs: outputs::all(log).into_iter().map(Output::new).collect(),
             tags,
             sources: sources.collect(),
