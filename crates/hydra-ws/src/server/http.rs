@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{
     ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
@@ -37,9 +37,10 @@ pub(super) async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     shared.counters.http_requests.add(1);
+    let has_body = !request.body().is_end_stream();
     if let Err(refusal) = access::check(&shared.config.access, request.headers()) {
         shared.counters.refused.add(1);
-        return Ok(response(refusal));
+        return Ok(ending(has_body, response(refusal)));
     }
     let upgrade = handshake::asks(request.method(), request.version(), request.headers());
     let route = route(
@@ -51,12 +52,15 @@ pub(super) async fn answer(
         &shared.registry,
     );
     Ok(match route {
-        Route::Answer(answer) => response(answer),
-        Route::Page => page(),
+        Route::Answer(answer) => {
+            let is_read = !has_body || body(&shared, request.into_body()).await.is_ok();
+            ending(!is_read, response(answer))
+        }
+        Route::Page => ending(has_body, page()),
         Route::Ingest(ingestor) => response(ingest(&shared, ingestor, peer, request).await),
         Route::WebSocket(ingestor) => match agree(&shared, ingestor.as_deref(), peer, &mut request)
         {
-            Err(answer) => response(answer),
+            Err(answer) => ending(has_body, response(answer)),
             Ok((accept, agreed)) => {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(agreed);
                 switching(accept)
@@ -92,6 +96,19 @@ fn fields(header: &HeaderMap) -> Vec<(&str, std::borrow::Cow<'_, str>)> {
     header.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
 }
 
+/// The whole body of a request.
+async fn body(shared: &Shared, body: Incoming) -> Result<Bytes, Answer> {
+    let body = Limited::new(body, shared.options.limits.message).collect();
+    match timeout(shared.config.request_time, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Answer::too_large())
+        }
+        Ok(Err(_)) => Err(Answer::bad_request("The body could not be read.")),
+        Err(_) => Err(Answer::too_slow()),
+    }
+}
+
 async fn ingest(
     shared: &Arc<Shared>,
     ingestor: Option<String>,
@@ -99,14 +116,9 @@ async fn ingest(
     request: Request<Incoming>,
 ) -> Answer {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, shared.options.limits.message).collect();
-    let body = match timeout(shared.config.request_time, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Answer::too_large();
-        }
-        Ok(Err(_)) => return Answer::bad_request("The body could not be read."),
-        Err(_) => return Answer::too_slow(),
+    let body = match self::body(shared, body).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
     };
     let fields = fields(&head.headers);
     let fields = fields.iter().map(|(name, value)| (*name, &**value));
@@ -187,6 +199,15 @@ fn response(answer: Answer) -> Response<Body> {
             header.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
+    }
+    response
+}
+
+/// An answer that comes before the body of its request is read ends the connection, and says so: the
+/// body is in the way of the next request.
+fn ending(ends: bool, mut response: Response<Body>) -> Response<Body> {
+    if ends {
+        response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -133,6 +133,30 @@ async fn strangers_are_refused_on_sockets_and_http_alike() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_body_ends_the_connection() {
+    let mut options = Options::default();
+    options.limits.message = 4;
+    let server = start(ServerConfig::new(options)).await;
+    let refused = "POST /ingest HTTP/1.1\r\nOrigin: http://evil.example\r\n";
+    let next = "12345GET /ingestors HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (head, body, code) in [
+        (refused, "", "403"),
+        // Whether or not the body came with the head.
+        (refused, next, "403"),
+        // One that is too long is not read to its end.
+        ("POST /nothing HTTP/1.1\r\n", next, "404"),
+    ] {
+        let mut client = Client::raw(&server).await;
+        let text = format!("{head}Host: localhost\r\nContent-Length: 5\r\n\r\n{body}");
+        client.send(text.as_bytes()).await;
+        let (answer, _) = client.answer().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert!(client.frame().await.is_none(), "{code}: nothing more is answered");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_asked_for() {
     let mut config = ServerConfig::default();
     config.access.token = Some(Token::new("s3cret"));
