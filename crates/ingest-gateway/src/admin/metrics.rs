@@ -114,6 +114,9 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
 }
 
 fn rules(f: &mut Families<'_>, rules: &[RuleReport]) -> fmt::Result {
+    if rules.is_empty() {
+        return Ok(());
+    }
     let fates = rules.iter().flat_map(|rule| {
         let fate =
             |fate: &'static str| vec![("rule", Cow::from(&rule.name)), ("fate", Cow::from(fate))];
