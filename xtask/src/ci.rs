@@ -212,12 +212,12 @@ mod tests {
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-fsync",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-dir-sync",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant drop-tail",
-            "cargo xtask crash --profile dev --seed 1 --rounds 12 --source hydra",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --source hydra --plant \
-             ack-before-write",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant reuse-lsn",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant cursor-before-ack",
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant skip-resend",
+            "cargo xtask crash --profile dev --seed 1 --rounds 12 --source hydra",
+            "cargo xtask crash --profile dev --seed 1 --rounds 40 --source hydra --plant \
+             ack-before-write",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
             "cargo xtask release --dry-run",
             "cargo check --locked --package ingest-wal --no-default-features",
