@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::usage;
 use crate::crash::{Profile, build};
+use crate::interop::addresses;
 
 /// How long it may take to start and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,7 +66,7 @@ impl Gateway {
         let child = command.spawn().context("cannot start the gateway")?;
         let mut gateway = Self { child, dir, addresses: BTreeMap::new() };
         gateway.until("it listens", |_| Ok(ports.exists()))?;
-        gateway.addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
+        gateway.addresses = addresses(&ports)?;
         Ok(gateway)
     }
 

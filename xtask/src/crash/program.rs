@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 
+use crate::interop::addresses;
 use crate::util;
 
 /// How long a start, a stop or a search may take before it counts as stuck.
@@ -326,9 +327,7 @@ impl Gateway {
             std::thread::sleep(LOOK_AGAIN);
         }
         let took = self.started.elapsed();
-        let text = std::fs::read(&self.ports).context("cannot read the file of the ports")?;
-        let ports: BTreeMap<String, SocketAddr> =
-            serde_json::from_slice(&text).context("the file of the ports has another form")?;
+        let ports = addresses(&self.ports)?;
         let address = ports.get(self.source).context("its source has no address")?;
         Ok((*address, took))
     }

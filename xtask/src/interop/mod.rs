@@ -17,7 +17,7 @@ use anyhow::{Result, bail, ensure};
 
 #[cfg_attr(not(feature = "bench"), allow(unused_imports, reason = "only benchmarks need it"))]
 pub(crate) use self::hydra::NodeEcho;
-pub(crate) use self::process::{Process, until};
+pub(crate) use self::process::{Process, addresses, status, until};
 use crate::flags::Interop;
 use crate::util;
 

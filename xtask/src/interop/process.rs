@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,9 @@ use rustix::process::Signal;
 
 /// How long anything may take before it counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long the admin pages may take.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A child that is killed and reaped when it is dropped.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ impl Gateway {
         command.args(["--listen", "admin=127.0.0.1:0"]);
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
         until("the gateway accepts", || Ok(ports.exists()))?;
-        let addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
+        let addresses = addresses(&ports)?;
         Ok(Self { binary: binary.to_owned(), data, process, addresses })
     }
 
@@ -100,7 +103,7 @@ impl Gateway {
         let process =
             Process::start(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))?;
         until("the gateway accepts", || Ok(ports.exists()))?;
-        let addresses = serde_json::from_slice(&std::fs::read(&ports)?)?;
+        let addresses = addresses(&ports)?;
         Ok(Self { binary: binary.to_owned(), data, process, addresses })
     }
 
@@ -124,13 +127,7 @@ impl Gateway {
 
     /// The status page.
     pub(crate) fn status(&self) -> Result<serde_json::Value> {
-        let mut stream = TcpStream::connect(self.address("admin")?)?;
-        stream
-            .write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let Some((_, body)) = answer.split_once("\r\n\r\n") else { bail!("no answer: {answer}") };
-        serde_json::from_str(body).with_context(|| format!("the status is no JSON: {body}"))
+        status(self.address("admin")?)
     }
 
     /// Lets it stand still where it is.
@@ -147,4 +144,26 @@ impl Gateway {
     pub(crate) fn stop(self) -> Result<()> {
         self.process.terminate("the gateway stops")
     }
+}
+
+/// The status page of the admin pages at an address.
+pub(crate) fn status(admin: SocketAddr) -> Result<serde_json::Value> {
+    let mut stream = TcpStream::connect_timeout(&admin, ANSWER)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let Some((_, body)) = answer.split_once("\r\n\r\n") else { bail!("no answer: {answer}") };
+    serde_json::from_str(body).with_context(|| format!("the status is no JSON: {body}"))
+}
+
+/// The addresses in the file that a gateway writes once it accepts.
+pub(crate) fn addresses(ports: &Path) -> Result<BTreeMap<String, SocketAddr>> {
+    let text = std::fs::read(ports).context("cannot read the file of the ports")?;
+    serde_json::from_slice(&text).context("the file of the ports has another form")
+}
+
+/// A port of the loopback that nobody has at this moment.
+pub(super) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

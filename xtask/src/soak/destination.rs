@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
-use super::gateway::{SECRET, addresses};
-use crate::interop::{Process, until};
+use super::gateway::SECRET;
+use crate::interop::{Process, addresses, until};
 
 /// What is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

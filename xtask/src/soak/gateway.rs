@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
+use super::broken;
 use super::destination::Destination;
-use super::{broken, http};
-use crate::interop::{Process, until};
+use crate::interop::{Process, addresses, status, until};
 
 /// The secret of sources and destinations: the name of the variable, and its value.
 pub(super) const SECRET: (&str, &str) = ("INGEST_SECRET", "soak");
@@ -33,11 +33,6 @@ pub(super) const SOURCES: [(&str, &str); 6] = [
 /// Whether a configuration has a source more than the others.
 pub(super) const fn has_extra(variant: u32) -> bool {
     variant % 2 == 1
-}
-
-/// The addresses of a ports file.
-pub(super) fn addresses(ports: &Path) -> Result<BTreeMap<String, SocketAddr>> {
-    serde_json::from_slice(&std::fs::read(ports)?).context("the file of the ports has another form")
 }
 
 /// Where it is, and how it is configured.
@@ -178,7 +173,7 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn status(&self) -> Result<serde_json::Value> {
-        http::status(self.admin)
+        status(self.admin)
     }
 
     pub(super) fn log_health(&self) -> Result<String> {

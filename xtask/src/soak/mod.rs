@@ -10,7 +10,6 @@
 
 mod destination;
 mod gateway;
-mod http;
 mod oracle;
 mod schedule;
 mod teller;

@@ -1,13 +1,13 @@
 //! carbon-cache and carbon-relay, on loopback, each with its own directory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::interop::process::{Process, until};
+use crate::interop::process::{Process, free_port, until};
 
 const READ: &str = include_str!("read.py");
 
@@ -133,9 +133,4 @@ pub(super) fn wait<'a>(
     let all: usize = stored.values().map(Points::len).sum();
     ensure!(all == count, "{all} points instead of {count}");
     Ok(stored)
-}
-
-fn free_port() -> Result<u16> {
-    // Free a moment ago.
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -2,14 +2,14 @@
 //! caller's, and its ports are its own, so that several can live side by side.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::interop::process::{Process, until};
+use crate::interop::process::{Process, free_port, until};
 
 /// Where Debian's package has the scripts. The ones in the path would change to another user.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
@@ -150,9 +150,4 @@ impl Drop for Broker {
         mapper.args(["-port", &self.inner[1].to_string(), "-kill"]);
         let _ = mapper.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
-}
-
-/// Free a moment ago.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
