@@ -1,9 +1,11 @@
 //! Another configuration for a gateway that runs: only what differs is touched.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use ingest_mux::StartError;
+use tokio::time::Instant;
 
 use super::listener::Socket;
 use super::outputs;
@@ -14,6 +16,9 @@ use crate::inherited::Inherited;
 
 /// How long links of destinations that change may wait for confirmations.
 const LAST_CONFIRMATIONS: Duration = Duration::from_secs(1);
+
+/// How long the address of a source that was removed may be waited for.
+const LAST_READS: Duration = Duration::from_secs(1);
 
 /// What a reload does beside the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,7 +177,7 @@ impl Gateway {
         }
         let socket = match self.units.lend(source)? {
             Some(socket) => socket,
-            None => Socket::bind(source, &mut Inherited::default()).await?,
+            None => bind(source).await?,
         };
         let moved = before.is_some_and(|unit| unit.config.listen() != source.listen());
         let list = match before {
@@ -193,6 +198,22 @@ impl Gateway {
                 Err(ReloadError::Undelivered { name: output.name, queued: output.queued })
             }
             None => Ok(()),
+        }
+    }
+}
+
+/// Binds what a new source wants. A source that the last reload has removed may still have the
+/// address: it reads what had arrived.
+async fn bind(source: &SourceConfig) -> Result<Socket, GatewayError> {
+    let until = Instant::now() + LAST_READS;
+    loop {
+        match Socket::bind(source, &mut Inherited::default()).await {
+            Err(GatewayError::Bind { error, .. })
+                if error.kind() == ErrorKind::AddrInUse && Instant::now() < until =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound,
         }
     }
 }
