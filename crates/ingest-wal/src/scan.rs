@@ -140,6 +140,23 @@ impl Scanner {
         Ok((len, if len == 0 { 0 } else { (next - from).max(1) }))
     }
 
+    /// The header of the record that comes next, if there is one that ends below the limit. Reads
+    /// nothing beside it.
+    pub(crate) fn peek(&self) -> io::Result<Option<(u64, RecordHeader)>> {
+        let mut bytes = [0; RECORD_HEADER_LEN as usize];
+        let at = usize::try_from(self.at.saturating_sub(self.buf_at)).unwrap_or(usize::MAX);
+        let there = self.buf.get(..self.buf_len).and_then(|buf| buf.get(at..));
+        match there.and_then(<[u8]>::first_chunk) {
+            Some(header) if self.at >= self.buf_at => bytes = *header,
+            _ => {
+                read_full_at(&*self.file, &mut bytes, self.at)?;
+            }
+        }
+        let header = RecordHeader::decode(&bytes, self.seed);
+        let header = header.filter(|h| self.at.saturating_add(h.stride()) <= self.limit);
+        Ok(header.map(|header| (self.at, header)))
+    }
+
     /// How many entries a stretch of damage seems to have held: at least one.
     pub(crate) fn guess(&mut self, bad: &BadRange, next: Lsn, synced: Lsn) -> io::Result<u64> {
         let (mut at, end) = (bad.offset, bad.offset.saturating_add(bad.len));
