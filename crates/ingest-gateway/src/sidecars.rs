@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ingest_store::{Digests, missing_sidecars_but, write_sidecar_with};
-use ingest_wal::{Directory, OfflineSegment, Reader, SegmentName, StdFileSystem, Writer};
+use ingest_wal::{Directory, OfflineSegment, SegmentName, StdFileSystem};
 use tokio::sync::watch;
 
 /// How often it is looked whether a segment was sealed.
@@ -20,38 +20,13 @@ pub(crate) trait Log: Send + Sync {
 
     /// Files beside the segments have changed.
     fn companions_changed(&self);
-
-    /// Where readers are told of new records, and a reader at the newest.
-    fn newest(&self) -> (Reader, Writer);
 }
 
 /// Runs until the gateway stops.
-pub(crate) async fn keep(dir: PathBuf, log: Arc<dyn Log>, stopping: watch::Receiver<bool>) {
-    let digests = Arc::new(Digests::default());
-    tokio::select! {
-        () = digest(log.newest(), &digests) => {}
-        () = write(dir, log, &digests, stopping) => {}
-    }
-}
-
-/// Looks at each record while it is new and in memory: to read it again costs far more.
-async fn digest((mut reader, writer): (Reader, Writer), digests: &Digests) {
-    loop {
-        while let Some(record) = reader.next_recent() {
-            digests.add(&record);
-            tokio::task::yield_now().await;
-        }
-        if writer.shown(reader.position().saturating_add(1)).await.is_err() {
-            // Failed or closed; it may accept again.
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-}
-
-async fn write(
+pub(crate) async fn keep(
     dir: PathBuf,
     log: Arc<dyn Log>,
-    digests: &Arc<Digests>,
+    digests: Arc<Digests>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut seen = None;
@@ -59,7 +34,7 @@ async fn write(
     loop {
         let created = log.segments_created();
         if seen != Some(created) {
-            let (dir, stop, digests) = (dir.clone(), stopping.clone(), Arc::clone(digests));
+            let (dir, stop, digests) = (dir.clone(), stopping.clone(), Arc::clone(&digests));
             let mut remembered = std::mem::take(&mut known);
             let work = tokio::task::spawn_blocking(move || {
                 let written = write_missing(&dir, &mut remembered, &digests, &stop);

@@ -477,9 +477,13 @@ impl Committer {
         let Some(active) = &self.active else { return };
         let (synced, epoch) = (self.shared.synced.end().saturating_sub(1), active.epoch());
         let records = self.unsynced.iter().filter(|s| s.kind == Kind::Entries);
-        self.shared.tail.push(
-            records.map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() }),
-        );
+        let records: Vec<_> = records
+            .map(|s| Record { header: s.header(synced, epoch), body: s.body.clone() })
+            .collect();
+        if let Some(onlooker) = &self.shared.options.onlooker {
+            records.iter().for_each(|record| onlooker.see(record));
+        }
+        self.shared.tail.push(records);
         if self.plant == Some(Plant::ReuseLsn)
             && let Some(last) = self.unsynced.last()
         {

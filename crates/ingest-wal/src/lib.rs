@@ -101,7 +101,7 @@ pub use progress::Reached;
 pub use ranges::RangeSet;
 pub use reader::{Item, Reader};
 pub use status::{Health, Recovery, Status};
-pub use tail::Record;
+pub use tail::{Onlooker, Record};
 
 /// Log sequence number: the identity of an entry within a directory.
 pub type Lsn = u64;

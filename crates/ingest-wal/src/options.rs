@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Onlooker;
 use crate::error::LimitsError;
 use crate::fs::{FileSystem, Space, default_file_system};
 
@@ -85,6 +86,8 @@ pub struct Options {
     /// No history is given up for its age or for want of room, whatever the limits say: for
     /// looking after a log whose limits are not known. Default no.
     pub keep_all: bool,
+    /// Is shown each record of entries that becomes durable. Default: nobody.
+    pub onlooker: Option<Arc<dyn Onlooker>>,
     /// What the log stands on.
     pub file_system: Arc<dyn FileSystem>,
 }
@@ -106,6 +109,7 @@ impl Default for Options {
             snapshot_every: Duration::from_secs(1),
             lock_wait: Duration::from_secs(1),
             keep_all: false,
+            onlooker: None,
             file_system: default_file_system(),
         }
     }

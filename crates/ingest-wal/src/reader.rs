@@ -96,18 +96,6 @@ impl Reader {
         Ok(item)
     }
 
-    /// The next record among the newest, which are in memory; those that are there no more are left
-    /// out. For who can do without them, and must not cost a read of files.
-    pub fn next_recent(&mut self) -> Option<Record> {
-        if self.next >= self.shared.shown.end() {
-            return None;
-        }
-        let record = self.shared.tail.from(self.next)?;
-        self.next = record.header.end();
-        self.open = None;
-        Some(record)
-    }
-
     fn known_gap(&self, at: Lsn) -> Option<Missing> {
         let mut missing = lock(&self.shared.missing).at(at)?;
         missing.range.start = at;

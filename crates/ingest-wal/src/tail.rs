@@ -18,6 +18,13 @@ pub struct Record {
     pub body: Bytes,
 }
 
+/// Is shown each record of entries while it is in memory.
+pub trait Onlooker: std::fmt::Debug + Send + Sync {
+    /// A record that has just become durable; records come in their order. Called by the log's own
+    /// thread: it must be quick, and must not wait for the log.
+    fn see(&self, record: &Record);
+}
+
 /// The newest records of kind entries, up to a number of bytes.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -77,15 +84,10 @@ impl Tail {
         drop(gone);
     }
 
-    /// The first record that ends behind `lsn`.
-    pub(crate) fn from(&self, lsn: Lsn) -> Option<Record> {
-        let state = self.lock();
-        let at = state.records.partition_point(|record| record.header.end() <= lsn);
-        state.records.get(at).cloned()
-    }
-
     /// The record that holds `lsn`, if the tail reaches back to it.
     pub(crate) fn get(&self, lsn: Lsn) -> Option<Record> {
-        self.from(lsn).filter(|record| record.header.first <= lsn)
+        let state = self.lock();
+        let at = state.records.partition_point(|record| record.header.end() <= lsn);
+        state.records.get(at).filter(|record| record.header.first <= lsn).cloned()
     }
 }

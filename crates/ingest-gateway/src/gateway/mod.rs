@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ingest_mux::{CloseReport, DefineError, Relay, SharedDestination, Status};
+use ingest_store::Digests;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -124,7 +125,9 @@ impl Gateway {
             );
         }
         let output_files = outputs::files(&config);
-        let (muxer, outputs) = outputs::open(&config, destinations.clone()).await?;
+        let digests = Arc::new(Digests::default());
+        let (muxer, outputs) =
+            outputs::open(&config, destinations.clone(), Arc::clone(&digests)).await?;
         let rules = Rules::default().next(&config.rules);
         let with = Surroundings::new(&muxer, &config, &rules);
         let mut prepared = Vec::new();
@@ -151,7 +154,7 @@ impl Gateway {
             }));
         }
         let dir = config.log.dir.clone();
-        helpers.spawn(sidecars::keep(dir, Arc::clone(&inner) as _, stopping));
+        helpers.spawn(sidecars::keep(dir, Arc::clone(&inner) as _, digests, stopping));
         Ok(Self {
             config,
             inner,

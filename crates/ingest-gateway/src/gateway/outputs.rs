@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ingest_mux::{Filter, Identity, Muxer, Output, SharedDestination};
+use ingest_store::Digests;
 
 use super::GatewayError;
 use crate::config::{
@@ -35,7 +36,10 @@ type Made = (Known, Output);
 pub(super) async fn open(
     config: &Config,
     given: Vec<(String, SharedDestination)>,
+    digests: Arc<Digests>,
 ) -> Result<(Muxer, Vec<Known>), GatewayError> {
+    let mut log = log_options(&config.log);
+    log.onlooker = Some(digests);
     let identity = Identity {
         name: "ingestry".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -44,7 +48,7 @@ pub(super) async fn open(
     };
     let mut builder = Muxer::builder()
         .dir(&config.log.dir)
-        .log(log_options(&config.log))
+        .log(log)
         .identity(identity)
         .longest_wait(config.delivery.longest_wait);
     if let Some(rate) = config.delivery.rate_limit {

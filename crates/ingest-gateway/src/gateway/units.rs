@@ -117,8 +117,8 @@ impl Prepared {
         };
         let source = match before {
             Some(unit) => unit.cx.source.clone(),
-            // Half of the budget at most, so that one source cannot take another's share.
-            None => with.muxer.source(&config.name, memory / 2).map_err(named)?,
+            // A quarter of the budget at most, so that one source cannot take the others' share.
+            None => with.muxer.source(&config.name, memory / 4).map_err(named)?,
         };
         let kept = reject_store(config, before, with)?;
         let stop = before.map_or_else(Default::default, |unit| Arc::clone(&unit.stop));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use ingest_entry::TagId;
-use ingest_wal::{Lsn, Record, RecordHeader};
+use ingest_wal::{Lsn, Onlooker, Record, RecordHeader};
 
 use super::bytes::Span;
 use crate::address::Address;
@@ -90,8 +90,8 @@ impl Digester {
     }
 }
 
-/// Digests of the newest records, for [`write_sidecar_with`](super::write_sidecar_with). At most
-/// 4 MiB; a record of which there is none, or another one, is read from its file.
+/// Digests of the newest records, for [`write_sidecar_with`](super::write_sidecar_with): the log's
+/// onlooker ([`ingest_wal::Options::onlooker`]). At most 4 MiB; a record of which there is none, or another one, is read from its file.
 #[derive(Debug)]
 pub struct Digests {
     of_first: Mutex<Known>,
@@ -119,9 +119,8 @@ impl Default for Digests {
     }
 }
 
-impl Digests {
-    /// Takes note of a record of entries.
-    pub fn add(&self, record: &Record) {
+impl Onlooker for Digests {
+    fn see(&self, record: &Record) {
         let digest = {
             let mut digester = self.digester.lock().unwrap_or_else(PoisonError::into_inner);
             digester.digest(&record.body, record.header.count).clone()
@@ -135,7 +134,9 @@ impl Digests {
             known.remove(oldest);
         }
     }
+}
 
+impl Digests {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -10,6 +10,7 @@ use ingest_store::{
     Digests, Query, SidecarCheck, SidecarState, Sort, Store, Watch, missing_sidecars,
     missing_sidecars_but, write_sidecar, write_sidecar_with,
 };
+use ingest_wal::Onlooker as _;
 use proptest::prelude::*;
 
 use crate::model::{expected, fixture, queries};
@@ -145,17 +146,17 @@ fn digests_of_new_records_make_the_same_sidecars() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let digests = Digests::default();
     let log = write_small(dir.path(), 0);
-    let records = log.newest();
+    let records = log.records();
     assert!(records.len() > 10);
     // Of some there is none; of others there is one of a record with the same LSN.
-    let foreign = write_small(other.path(), 5_000_000).newest();
+    let foreign = write_small(other.path(), 5_000_000).records();
     for (n, record) in records.iter().enumerate() {
         match n % 5 {
             0 => {}
             1 => {
-                digests.add(foreign.iter().find(|f| f.header.first == record.header.first).unwrap())
+                digests.see(foreign.iter().find(|f| f.header.first == record.header.first).unwrap())
             }
-            _ => digests.add(record),
+            _ => digests.see(record),
         }
     }
     drop(log);
