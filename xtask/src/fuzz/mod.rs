@@ -128,7 +128,7 @@ pub(crate) fn run(flags: &Fuzz) -> Result<bool> {
     }
     let tool = Tool::find(&util::project_root()?)?;
     let seeds = seeds::read(&seeds::folder(&tool.root))?;
-    tool.build(flags.plant)?;
+    tool.build(flags.plant, &names)?;
     let minutes = flags.minutes.map_or(1, u32::from);
     let mut reports = Vec::new();
     for pair in names.chunks(if flags.two { 2 } else { 1 }) {
@@ -154,7 +154,7 @@ pub(crate) fn run(flags: &Fuzz) -> Result<bool> {
         if flags.keep {
             reports.iter().try_for_each(|report| keep(&tool, report.target))?;
         }
-        tool.build_for_coverage()?;
+        tool.build_for_coverage(&names)?;
         for report in &mut reports {
             let files = TARGETS.iter().find(|(name, _)| *name == report.target);
             let files = files.map_or(&[][..], |(_, files)| files);
@@ -219,7 +219,7 @@ fn fuzz(
     let mut command = tool.start(target, &[&corpus, &from, &kept]);
     command.arg(format!("-max_total_time={}", 60 * minutes)).arg(format!("-timeout={TIMEOUT}"));
     command.arg(format!("-max_len={MAX_LEN}")).args(["-print_final_stats=1", "-rss_limit_mb=2048"]);
-    command.arg(format!("-dict={}", tool.root.join("fuzz/wire.dict").display()));
+    command.arg(format!("-dict={}", words(&tool.root, target).display()));
     command.arg(format!("-artifact_prefix={}/", crashes.display()));
     let status = command.stderr(fs::File::create(&log)?).status().context("cannot start it")?;
     let words = fs::read(&log)?;
@@ -228,6 +228,13 @@ fn fuzz(
     let after = files(&corpus)? + files(&from)? + files(&kept)?;
     let stats = Stats::read(&words);
     Ok(Report { target, stats, before, after, took: began.elapsed(), crash, coverage: None })
+}
+
+/// The words of a target's protocol: its own, or those of Gravwell's.
+fn words(root: &Path, target: &str) -> PathBuf {
+    let all = root.join("fuzz/words");
+    let own = all.join(format!("{target}.dict"));
+    if own.exists() { own } else { all.join("wire.dict") }
 }
 
 /// What broke, and how to see it again.
@@ -249,7 +256,7 @@ fn crash(target: &str, crashes: &Path, words: &str) -> Result<String> {
 fn again(names: &[&str], input: &Path) -> Result<bool> {
     let input = fs::canonicalize(input).with_context(|| input.display().to_string())?;
     let tool = Tool::find(&util::project_root()?)?;
-    tool.build(false)?;
+    tool.build(false, names)?;
     let mut passed = true;
     for name in names {
         passed &= tool.start(name, &[&input]).status()?.success();
@@ -275,8 +282,14 @@ fn planted(reports: &[Report]) -> bool {
     all
 }
 
+/// Whether libFuzzer has named a file. What once broke something was named by somebody, and stays.
+fn is_hash(name: &std::ffi::OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// Replaces what is kept for a target by the smallest inputs that cover as much as all, as far as
-/// there is room.
+/// there is room, and leaves those that somebody has named.
 fn keep(tool: &Tool, target: &str) -> Result<()> {
     let (kept, merged) = (tool.kept(target), tool.fresh("merged", target)?);
     let small = tool.fresh("small", target)?;
@@ -297,9 +310,15 @@ fn keep(tool: &Tool, target: &str) -> Result<()> {
         found.push((entry.metadata()?.len(), entry.file_name()));
     }
     found.sort();
-    fs::remove_dir_all(&kept)?;
-    fs::create_dir_all(&kept)?;
     let (mut bytes, mut count) = (0, 0);
+    for entry in fs::read_dir(&kept)? {
+        let entry = entry?;
+        if is_hash(&entry.file_name()) {
+            fs::remove_file(entry.path())?;
+        } else {
+            (bytes, count) = (bytes + entry.metadata()?.len(), count + 1);
+        }
+    }
     for (len, name) in &found {
         if bytes + len > KEPT {
             break;
@@ -319,4 +338,34 @@ fn files(folder: &Path) -> Result<usize> {
 /// So many a second.
 fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(0.001)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_is_run_and_its_files_are_there() {
+        let root = util::project_root().unwrap();
+        let mut programs: Vec<_> = fs::read_dir(root.join("fuzz/fuzz_targets"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        programs.sort();
+        let mut targets = TARGETS.map(|(name, _)| name);
+        targets.sort_unstable();
+        assert_eq!(programs, targets);
+        for (name, files) in TARGETS {
+            for file in files {
+                assert!(root.join("crates").join(file).exists(), "{name} is to cover {file}");
+            }
+            assert!(words(&root, name).exists());
+        }
+    }
+
+    #[test]
+    fn only_libfuzzer_s_names_are_replaced() {
+        assert!(is_hash("0a33f6fe6d31e813acd985cd7960468a73367b00".as_ref()));
+        assert!(!is_hash("223ae9239b3130ba".as_ref()) && !is_hash("a".as_ref()));
+    }
 }

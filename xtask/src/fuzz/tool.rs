@@ -61,22 +61,26 @@ impl Tool {
         Ok(Self { root: root.to_owned(), home, cargo_fuzz, host })
     }
 
-    /// Builds all targets for fuzzing.
-    pub(crate) fn build(&self, plant: bool) -> Result<()> {
+    /// Builds targets for fuzzing.
+    pub(crate) fn build(&self, plant: bool, names: &[&str]) -> Result<()> {
         let features: &[&str] = if plant { &["--features", "plant"] } else { &[] };
-        self.cargo_fuzz("build", features, &[])
+        self.cargo_fuzz("build", names, features, &[])
     }
 
-    /// Builds all targets so that each function's edges are its own and are those of its source:
+    /// Builds targets so that each function's edges are its own and are those of its source:
     /// nothing is inlined, and nothing checked or unwound. The address sanitizer stays for its
     /// knowledge of lines, and checks nothing.
-    pub(crate) fn build_for_coverage(&self) -> Result<()> {
-        self.cargo_fuzz("coverage", &["--dev"], BARE)
+    pub(crate) fn build_for_coverage(&self, names: &[&str]) -> Result<()> {
+        self.cargo_fuzz("coverage", names, &["--dev"], BARE)
     }
 
-    fn cargo_fuzz(&self, into: &str, more: &[&str], flags: &[&str]) -> Result<()> {
+    /// Builds the one that is named, or all if there are more: cargo-fuzz takes a name or none.
+    fn cargo_fuzz(&self, into: &str, names: &[&str], more: &[&str], flags: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.cargo_fuzz);
         command.current_dir(self.root.join("fuzz")).args(["fuzz", "build"]).args(more);
+        if let [name] = names {
+            command.arg(name);
+        }
         command.arg("--target-dir").arg(self.home.join(into)).args(["--target", &self.host]);
         // Instrumentation has no stable flags. Here alone: all else is built as anyone builds it.
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags.join(" "));
