@@ -5,12 +5,11 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::Lsn;
 use crate::format::{Kind, Missing, MissingCause, Seed};
 use crate::fs::OpenMode;
 use crate::quarantine;
+use crate::reuse::Buffers;
 use crate::scan::{BadRange, Scanner, Step};
 use crate::shared::{Counters, Segment, Shared, lock};
 use crate::tail::Record;
@@ -45,6 +44,7 @@ pub struct Reader {
     shared: Arc<Shared>,
     next: Lsn,
     open: Option<OpenFile>,
+    buffers: Buffers,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct OpenFile {
 
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>, next: Lsn) -> Self {
-        Self { shared, next, open: None }
+        Self { shared, next, open: None, buffers: Buffers::default() }
     }
 
     /// The LSN that comes next.
@@ -138,7 +138,7 @@ impl Reader {
                         open.scanner.seek(offset);
                         break Some(Err(first));
                     }
-                    let body = Bytes::copy_from_slice(body);
+                    let body = self.buffers.copy(body);
                     break Some(Ok(Record { header, body }));
                 }
             }
