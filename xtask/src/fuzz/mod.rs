@@ -205,8 +205,11 @@ fn fuzz(
     ensure!(!seeds.is_empty(), "the vectors have no seed for {target}");
     if plant {
         // What begins with the fault would not show that fuzzing finds it.
-        let begins =
-            tool.start(target, &[&from, &kept]).arg("-runs=0").stderr(Stdio::null()).status()?;
+        let begins = tool
+            .start(true, target, &[&from, &kept])
+            .arg("-runs=0")
+            .stderr(Stdio::null())
+            .status()?;
         ensure!(begins.success(), "a seed of {target} meets the planted fault by itself");
         fs::remove_dir_all(&corpus)?;
         fs::create_dir_all(&corpus)?;
@@ -216,7 +219,7 @@ fn fuzz(
     let minutes = if plant { PLANT_MINUTES } else { minutes };
     println!("{target}: {minutes} min from {before} inputs; its words go to {}", log.display());
     let began = Instant::now();
-    let mut command = tool.start(target, &[&corpus, &from, &kept]);
+    let mut command = tool.start(plant, target, &[&corpus, &from, &kept]);
     command.arg(format!("-max_total_time={}", 60 * minutes)).arg(format!("-timeout={TIMEOUT}"));
     command.arg(format!("-max_len={MAX_LEN}")).args(["-print_final_stats=1", "-rss_limit_mb=2048"]);
     command.arg(format!("-dict={}", words(&tool.root, target).display()));
@@ -259,7 +262,7 @@ fn again(names: &[&str], input: &Path) -> Result<bool> {
     tool.build(false, names)?;
     let mut passed = true;
     for name in names {
-        passed &= tool.start(name, &[&input]).status()?.success();
+        passed &= tool.start(false, name, &[&input]).status()?.success();
     }
     Ok(passed)
 }
@@ -301,7 +304,7 @@ fn keep(tool: &Tool, target: &str) -> Result<()> {
             }
         }
     }
-    let mut merge = tool.start(target, &[&merged, &small]);
+    let mut merge = tool.start(false, target, &[&merged, &small]);
     let status = merge.arg("-merge=1").stderr(Stdio::null()).status()?;
     ensure!(status.success(), "the inputs of {target} cannot be merged");
     let mut found = Vec::new();

@@ -61,10 +61,10 @@ impl Tool {
         Ok(Self { root: root.to_owned(), home, cargo_fuzz, host })
     }
 
-    /// Builds targets for fuzzing.
+    /// Builds targets for fuzzing; those with a fault beside those without.
     pub(crate) fn build(&self, plant: bool, names: &[&str]) -> Result<()> {
         let features: &[&str] = if plant { &["--features", "plant"] } else { &[] };
-        self.cargo_fuzz("build", names, features, &[])
+        self.cargo_fuzz(built(plant), names, features, &[])
     }
 
     /// Builds targets so that each function's edges are its own and are those of its source:
@@ -89,10 +89,10 @@ impl Tool {
         Ok(())
     }
 
-    /// A target's program, with what it reads: an input, or folders of them, the first of which
-    /// takes what is new.
-    pub(crate) fn start(&self, target: &str, reads: &[&Path]) -> Command {
-        self.program("build", "release", target, reads)
+    /// A target's program, with or without a fault, and what it reads: an input, or folders of them,
+    /// the first of which takes what is new.
+    pub(crate) fn start(&self, plant: bool, target: &str, reads: &[&Path]) -> Command {
+        self.program(built(plant), "release", target, reads)
     }
 
     /// The same, as it was built for coverage.
@@ -125,6 +125,11 @@ impl Tool {
     pub(crate) fn kept(&self, target: &str) -> PathBuf {
         self.root.join("testdata/fuzz").join(target)
     }
+}
+
+/// The folder of a build.
+fn built(plant: bool) -> &'static str {
+    if plant { "plant" } else { "build" }
 }
 
 fn install(into: &Path) -> Result<PathBuf> {
