@@ -64,8 +64,8 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
 
 /// The longest stream that becomes a seed: the fuzzer's own inputs are not longer.
 const MAX_SEED: usize = 1500;
-/// The longest row that is joined with others.
-const MAX_LINE_SEED: usize = 80;
+/// The same for lines, of which longer ones only make the fuzzer slow: its limit is 48 bytes then.
+const MAX_LINES_SEED: usize = 160;
 
 /// Streams of lines and of frames, for every profile; frames also without the length before them.
 fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
@@ -77,11 +77,11 @@ fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
     ] {
         let path = folder.join(file);
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        let mut lines = Vec::new();
         for (number, line) in text.lines().filter(|line| !line.trim().is_empty()).enumerate() {
             let row: Value =
                 serde_json::from_str(line).with_context(|| path.display().to_string())?;
-            let Some(bytes) = hex(&row, column).filter(|bytes| bytes.len() <= MAX_SEED) else {
+            let most = if target == "line" { MAX_LINES_SEED } else { MAX_SEED };
+            let Some(bytes) = hex(&row, column).filter(|bytes| bytes.len() <= most) else {
                 continue;
             };
             // The profiles in turn.
@@ -91,13 +91,6 @@ fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
                 && target != "line"
             {
                 add(seeds, target, input([0, 0], number as u16, content));
-            }
-            if target == "line" && bytes.len() <= MAX_LINE_SEED && bytes.ends_with(b"\n") {
-                lines.extend_from_slice(&bytes);
-            }
-            // Real streams have many lines: a few rows in one, in every profile.
-            if lines.len() > 4 * MAX_LINE_SEED {
-                add(seeds, target, input([profile, 0], number as u16, &std::mem::take(&mut lines)));
             }
         }
     }
