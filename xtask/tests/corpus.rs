@@ -20,6 +20,34 @@ fn kept(root: &Path, target: &str) -> Vec<PathBuf> {
     files
 }
 
+/// The names of what is in a folder, without what follows a dot, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let mut found: Vec<_> = found.map(|entry| stem(entry.unwrap().path())).collect();
+    found.sort();
+    found
+}
+
+/// Programs, kept inputs, words and the manifest of the fuzz crate speak of these targets and no
+/// others, so that none is left out here or there.
+#[test]
+fn every_target_is_replayed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut targets: Vec<_> = targets::TARGETS.map(|(name, _)| name.to_owned()).into();
+    targets.sort();
+    assert_eq!(names(&root.join("fuzz/fuzz_targets")), targets);
+    assert_eq!(names(&root.join("testdata/fuzz")), targets);
+    let manifest = std::fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
+    for target in &targets {
+        let named = format!("path = \"fuzz_targets/{target}.rs\"");
+        assert!(manifest.contains(&named), "fuzz/Cargo.toml has no program for {target}");
+    }
+    for words in names(&root.join("fuzz/words")) {
+        assert!(words == "wire" || targets.contains(&words), "{words}.dict is for no target");
+    }
+}
+
 /// One test for all: what is allocated is counted for the whole program.
 #[test]
 fn kept_inputs_and_seeds_keep_every_promise() {

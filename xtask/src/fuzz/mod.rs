@@ -108,8 +108,10 @@ const MAX_LEN: usize = 2048;
 const TIMEOUT: u32 = 10;
 /// How long a planted fault may stay unseen.
 const PLANT_MINUTES: u32 = 5;
-/// What is kept for each target: no more bytes than this in all, and in one input.
-const KEPT: u64 = 96 << 10;
+/// What is kept for each target beside what is named: about so many inputs and bytes at most in all,
+/// and bytes in one input.
+const KEPT_INPUTS: usize = 64;
+const KEPT: u64 = 24 << 10;
 const KEPT_INPUT: u64 = 2 << 10;
 
 /// Runs what the flags ask for; `Ok(false)` if a promise was broken, or a plant not found.
@@ -128,7 +130,7 @@ pub(crate) fn run(flags: &Fuzz) -> Result<bool> {
     }
     let tool = Tool::find(&util::project_root()?)?;
     let seeds = seeds::read(&seeds::folder(&tool.root))?;
-    tool.build(flags.plant)?;
+    tool.build(flags.plant, &names)?;
     let minutes = flags.minutes.map_or(1, u32::from);
     let mut reports = Vec::new();
     for pair in names.chunks(if flags.two { 2 } else { 1 }) {
@@ -154,7 +156,7 @@ pub(crate) fn run(flags: &Fuzz) -> Result<bool> {
         if flags.keep {
             reports.iter().try_for_each(|report| keep(&tool, report.target))?;
         }
-        tool.build_for_coverage()?;
+        tool.build_for_coverage(&names)?;
         for report in &mut reports {
             let files = TARGETS.iter().find(|(name, _)| *name == report.target);
             let files = files.map_or(&[][..], |(_, files)| files);
@@ -205,8 +207,11 @@ fn fuzz(
     ensure!(!seeds.is_empty(), "the vectors have no seed for {target}");
     if plant {
         // What begins with the fault would not show that fuzzing finds it.
-        let begins =
-            tool.start(target, &[&from, &kept]).arg("-runs=0").stderr(Stdio::null()).status()?;
+        let begins = tool
+            .start(true, target, &[&from, &kept])
+            .arg("-runs=0")
+            .stderr(Stdio::null())
+            .status()?;
         ensure!(begins.success(), "a seed of {target} meets the planted fault by itself");
         fs::remove_dir_all(&corpus)?;
         fs::create_dir_all(&corpus)?;
@@ -216,10 +221,10 @@ fn fuzz(
     let minutes = if plant { PLANT_MINUTES } else { minutes };
     println!("{target}: {minutes} min from {before} inputs; its words go to {}", log.display());
     let began = Instant::now();
-    let mut command = tool.start(target, &[&corpus, &from, &kept]);
+    let mut command = tool.start(plant, target, &[&corpus, &from, &kept]);
     command.arg(format!("-max_total_time={}", 60 * minutes)).arg(format!("-timeout={TIMEOUT}"));
     command.arg(format!("-max_len={MAX_LEN}")).args(["-print_final_stats=1", "-rss_limit_mb=2048"]);
-    command.arg(format!("-dict={}", tool.root.join("fuzz/wire.dict").display()));
+    command.arg(format!("-dict={}", words(&tool.root, target).display()));
     command.arg(format!("-artifact_prefix={}/", crashes.display()));
     let status = command.stderr(fs::File::create(&log)?).status().context("cannot start it")?;
     let words = fs::read(&log)?;
@@ -228,6 +233,13 @@ fn fuzz(
     let after = files(&corpus)? + files(&from)? + files(&kept)?;
     let stats = Stats::read(&words);
     Ok(Report { target, stats, before, after, took: began.elapsed(), crash, coverage: None })
+}
+
+/// The words of a target's protocol: its own, or those of Gravwell's.
+fn words(root: &Path, target: &str) -> PathBuf {
+    let all = root.join("fuzz/words");
+    let own = all.join(format!("{target}.dict"));
+    if own.exists() { own } else { all.join("wire.dict") }
 }
 
 /// What broke, and how to see it again.
@@ -249,10 +261,10 @@ fn crash(target: &str, crashes: &Path, words: &str) -> Result<String> {
 fn again(names: &[&str], input: &Path) -> Result<bool> {
     let input = fs::canonicalize(input).with_context(|| input.display().to_string())?;
     let tool = Tool::find(&util::project_root()?)?;
-    tool.build(false)?;
+    tool.build(false, names)?;
     let mut passed = true;
     for name in names {
-        passed &= tool.start(name, &[&input]).status()?.success();
+        passed &= tool.start(false, name, &[&input]).status()?.success();
     }
     Ok(passed)
 }
@@ -275,8 +287,14 @@ fn planted(reports: &[Report]) -> bool {
     all
 }
 
-/// Replaces what is kept for a target by the smallest inputs that cover as much as all, as far as
-/// there is room.
+/// Whether libFuzzer has named a file. What once broke something was named by somebody, and stays.
+fn is_hash(name: &std::ffi::OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Replaces what is kept for a target by few inputs that take as many edges as all, or where there is
+/// no room for them by some of every length, and leaves those that somebody has named.
 fn keep(tool: &Tool, target: &str) -> Result<()> {
     let (kept, merged) = (tool.kept(target), tool.fresh("merged", target)?);
     let small = tool.fresh("small", target)?;
@@ -288,8 +306,10 @@ fn keep(tool: &Tool, target: &str) -> Result<()> {
             }
         }
     }
-    let mut merge = tool.start(target, &[&merged, &small]);
-    let status = merge.arg("-merge=1").stderr(Stdio::null()).status()?;
+    let mut merge = tool.start(false, target, &[&merged, &small]);
+    // How often an edge was taken makes no difference here: it would triple the number.
+    merge.args(["-set_cover_merge=1", "-use_counters=0"]);
+    let status = merge.stderr(Stdio::null()).status()?;
     ensure!(status.success(), "the inputs of {target} cannot be merged");
     let mut found = Vec::new();
     for entry in fs::read_dir(&merged)? {
@@ -297,13 +317,18 @@ fn keep(tool: &Tool, target: &str) -> Result<()> {
         found.push((entry.metadata()?.len(), entry.file_name()));
     }
     found.sort();
-    fs::remove_dir_all(&kept)?;
-    fs::create_dir_all(&kept)?;
     let (mut bytes, mut count) = (0, 0);
-    for (len, name) in &found {
-        if bytes + len > KEPT {
-            break;
+    for entry in fs::read_dir(&kept)? {
+        let entry = entry?;
+        if is_hash(&entry.file_name()) {
+            fs::remove_file(entry.path())?;
+        } else {
+            (bytes, count) = (bytes + entry.metadata()?.len(), count + 1);
         }
+    }
+    let all: u64 = found.iter().map(|(len, _)| len).sum();
+    let fit = found.len().div_ceil(KEPT_INPUTS).max(all.div_ceil(KEPT) as usize);
+    for (len, name) in found.iter().step_by(fit.max(1)) {
         fs::copy(merged.join(name), kept.join(name))?;
         (bytes, count) = (bytes + len, count + 1);
     }
@@ -319,4 +344,34 @@ fn files(folder: &Path) -> Result<usize> {
 /// So many a second.
 fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(0.001)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_is_run_and_its_files_are_there() {
+        let root = util::project_root().unwrap();
+        let mut programs: Vec<_> = fs::read_dir(root.join("fuzz/fuzz_targets"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        programs.sort();
+        let mut targets = TARGETS.map(|(name, _)| name);
+        targets.sort_unstable();
+        assert_eq!(programs, targets);
+        for (name, files) in TARGETS {
+            for file in files {
+                assert!(root.join("crates").join(file).exists(), "{name} is to cover {file}");
+            }
+            assert!(words(&root, name).exists());
+        }
+    }
+
+    #[test]
+    fn only_libfuzzer_s_names_are_replaced() {
+        assert!(is_hash("0a33f6fe6d31e813acd985cd7960468a73367b00".as_ref()));
+        assert!(!is_hash("223ae9239b3130ba".as_ref()) && !is_hash("a".as_ref()));
+    }
 }

@@ -64,6 +64,8 @@ pub(crate) fn read(folder: &Path) -> Result<Seeds> {
 
 /// The longest stream that becomes a seed: the fuzzer's own inputs are not longer.
 const MAX_SEED: usize = 1500;
+/// The same for lines, of which longer ones only make the fuzzer slow: its limit is 48 bytes then.
+const MAX_LINES_SEED: usize = 160;
 
 /// Streams of lines and of frames, for every profile; frames also without the length before them.
 fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
@@ -78,7 +80,8 @@ fn graphite(folder: &Path, seeds: &mut Seeds) -> Result<()> {
         for (number, line) in text.lines().filter(|line| !line.trim().is_empty()).enumerate() {
             let row: Value =
                 serde_json::from_str(line).with_context(|| path.display().to_string())?;
-            let Some(bytes) = hex(&row, column).filter(|bytes| bytes.len() <= MAX_SEED) else {
+            let most = if target == "line" { MAX_LINES_SEED } else { MAX_SEED };
+            let Some(bytes) = hex(&row, column).filter(|bytes| bytes.len() <= most) else {
                 continue;
             };
             // The profiles in turn.

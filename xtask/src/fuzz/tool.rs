@@ -61,22 +61,26 @@ impl Tool {
         Ok(Self { root: root.to_owned(), home, cargo_fuzz, host })
     }
 
-    /// Builds all targets for fuzzing.
-    pub(crate) fn build(&self, plant: bool) -> Result<()> {
+    /// Builds targets for fuzzing; those with a fault beside those without.
+    pub(crate) fn build(&self, plant: bool, names: &[&str]) -> Result<()> {
         let features: &[&str] = if plant { &["--features", "plant"] } else { &[] };
-        self.cargo_fuzz("build", features, &[])
+        self.cargo_fuzz(built(plant), names, features, &[])
     }
 
-    /// Builds all targets so that each function's edges are its own and are those of its source:
+    /// Builds targets so that each function's edges are its own and are those of its source:
     /// nothing is inlined, and nothing checked or unwound. The address sanitizer stays for its
     /// knowledge of lines, and checks nothing.
-    pub(crate) fn build_for_coverage(&self) -> Result<()> {
-        self.cargo_fuzz("coverage", &["--dev"], BARE)
+    pub(crate) fn build_for_coverage(&self, names: &[&str]) -> Result<()> {
+        self.cargo_fuzz("coverage", names, &["--dev"], BARE)
     }
 
-    fn cargo_fuzz(&self, into: &str, more: &[&str], flags: &[&str]) -> Result<()> {
+    /// Builds the one that is named, or all if there are more: cargo-fuzz takes a name or none.
+    fn cargo_fuzz(&self, into: &str, names: &[&str], more: &[&str], flags: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.cargo_fuzz);
         command.current_dir(self.root.join("fuzz")).args(["fuzz", "build"]).args(more);
+        if let [name] = names {
+            command.arg(name);
+        }
         command.arg("--target-dir").arg(self.home.join(into)).args(["--target", &self.host]);
         // Instrumentation has no stable flags. Here alone: all else is built as anyone builds it.
         command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags.join(" "));
@@ -85,10 +89,10 @@ impl Tool {
         Ok(())
     }
 
-    /// A target's program, with what it reads: an input, or folders of them, the first of which
-    /// takes what is new.
-    pub(crate) fn start(&self, target: &str, reads: &[&Path]) -> Command {
-        self.program("build", "release", target, reads)
+    /// A target's program, with or without a fault, and what it reads: an input, or folders of them,
+    /// the first of which takes what is new.
+    pub(crate) fn start(&self, plant: bool, target: &str, reads: &[&Path]) -> Command {
+        self.program(built(plant), "release", target, reads)
     }
 
     /// The same, as it was built for coverage.
@@ -121,6 +125,11 @@ impl Tool {
     pub(crate) fn kept(&self, target: &str) -> PathBuf {
         self.root.join("testdata/fuzz").join(target)
     }
+}
+
+/// The folder of a build.
+fn built(plant: bool) -> &'static str {
+    if plant { "plant" } else { "build" }
 }
 
 fn install(into: &Path) -> Result<PathBuf> {
