@@ -123,7 +123,8 @@ xflags::xflags! {
         cmd bench {
             /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
             /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory),
-            /// loggregator, hydra (needs node and npm), or all (default all).
+            /// loggregator, hydra (needs node and npm), fairness (one entry at a time beside a flood;
+            /// 12 GB in TMPDIR), or all (default all).
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String

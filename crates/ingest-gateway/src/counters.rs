@@ -2,11 +2,12 @@
 //! refused for exactly one reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ingest_mux::Source;
 
 use crate::children::Children;
+use crate::template::Maker;
 
 /// A number that threads share.
 #[derive(Debug, Default)]
@@ -120,6 +121,8 @@ pub struct SourceCounters {
     pub waits: Counter,
     /// Times that reading waited because a connection sent more than its rate allows.
     pub rate_waits: Counter,
+    /// What makes the tags of its entries.
+    maker: Mutex<Option<Arc<Maker>>>,
     /// Refused items that were kept under the tag of the source's `rejects`.
     pub kept_rejects: Counter,
     /// Datagrams that the kernel dropped before they could be read. Not items: nobody knows how
@@ -145,6 +148,7 @@ impl SourceCounters {
             children: Children::default(),
             waits: Counter::default(),
             rate_waits: Counter::default(),
+            maker: Mutex::default(),
             kept_rejects: Counter::default(),
             kernel_drops: Counter::default(),
         }
@@ -168,6 +172,17 @@ impl SourceCounters {
     /// It takes its data from there from now on; nothing when it does no more.
     pub(crate) fn listens(&self, place: String) {
         *self.listen.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    /// What makes the tags of its entries, if they are made.
+    #[must_use]
+    pub fn maker(&self) -> Option<Arc<Maker>> {
+        self.maker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on this makes them.
+    pub(crate) fn makes(&self, maker: Option<Arc<Maker>>) {
+        *self.maker.lock().unwrap_or_else(PoisonError::into_inner) = maker;
     }
 
     /// From now on what the log drops of this source is not counted as accepted.

@@ -5,12 +5,14 @@ pub mod admin;
 #[cfg(feature = "amqp")]
 mod broker;
 pub mod children;
+mod chosen;
 pub mod cli;
 pub mod config;
 pub mod counters;
 mod destinations;
 mod gateway;
 mod inherited;
+pub mod limits;
 mod log_options;
 pub mod map;
 mod relay;
@@ -20,6 +22,7 @@ mod secret;
 mod sidecars;
 mod sources;
 mod suggest;
+pub mod template;
 pub mod units;
 mod unix_socket;
 

@@ -1,13 +1,14 @@
 //! Rules: which of the entries that come in are kept. The first rule that fits decides; what none
 //! fits is kept. What is left out is counted, at the rule and at its source.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use ingest_entry::{EntryRef, TagId};
+use ingest_entry::{EntryRef, TagPattern};
 use ingest_mux::Tags;
+use memchr::memmem::Finder;
 
+use crate::chosen::{Chooses, Chosen};
 use crate::config::{RuleAction, RuleConfig};
 use crate::counters::Counter;
 use crate::map::graphite::Refusal;
@@ -24,12 +25,23 @@ pub struct Rule {
     pub kept: Counter,
     /// Entries that it left out.
     pub dropped: Counter,
+    /// Finds the text that the data has to contain.
+    contains: Option<Finder<'static>>,
 }
 
 impl Rule {
+    fn new(config: &RuleConfig) -> Self {
+        let finder = |text: &String| Finder::new(text).into_owned();
+        Self {
+            config: config.clone(),
+            kept: Counter::default(),
+            dropped: Counter::default(),
+            contains: config.contains.as_ref().map(finder),
+        }
+    }
+
     fn fits(&self, entry: &EntryRef<'_>) -> bool {
-        let contains = self.config.contains.as_ref();
-        contains.is_none_or(|text| memchr::memmem::find(entry.data, text.as_bytes()).is_some())
+        self.contains.as_ref().is_none_or(|text| text.find(entry.data).is_some())
     }
 
     fn keeps(&self, entry: &EntryRef<'_>) -> bool {
@@ -62,11 +74,7 @@ impl Rules {
     pub fn next(&self, configs: &[RuleConfig]) -> Self {
         let rule = |config: &RuleConfig| match self.iter().find(|had| had.config == *config) {
             Some(had) => Arc::clone(had),
-            None => Arc::new(Rule {
-                config: config.clone(),
-                kept: Counter::default(),
-                dropped: Counter::default(),
-            }),
+            None => Arc::new(Rule::new(config)),
         };
         Self(configs.iter().map(rule).collect())
     }
@@ -78,34 +86,32 @@ impl Rules {
 
     /// Those that are for a source.
     pub(crate) fn of_source(&self, name: &str, tags: Tags) -> SourceRules {
-        let is_for = |rule: &&Arc<Rule>| {
-            let sources = &rule.config.sources;
-            sources.is_empty() || sources.iter().any(|source| source == name)
-        };
-        let rules: Vec<_> = self.iter().filter(is_for).cloned().collect();
-        let some = (!rules.is_empty())
-            .then(|| Arc::new(Present { rules, tags, by_tag: Mutex::default() }));
-        SourceRules(some)
+        SourceRules(Chosen::of_source(self.iter(), name, tags).map(Arc::new))
+    }
+}
+
+impl Chooses for Rule {
+    fn sources(&self) -> &[String] {
+        &self.config.sources
+    }
+
+    fn tags(&self) -> &[TagPattern] {
+        &self.config.tags
     }
 }
 
 /// The rules of one source. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SourceRules(Option<Arc<Present>>);
-
-#[derive(Debug)]
-struct Present {
-    rules: Vec<Arc<Rule>>,
-    tags: Tags,
-    /// Those that are for a tag.
-    by_tag: Mutex<HashMap<TagId, Arc<[Arc<Rule>]>>>,
-}
+pub(crate) struct SourceRules(Option<Arc<Chosen<Rule>>>);
 
 impl SourceRules {
     /// Whether an entry is kept.
     #[inline]
     pub(crate) fn admits(&self, entry: &EntryRef<'_>) -> bool {
-        self.0.as_ref().is_none_or(|present| present.admits(entry))
+        self.0.as_ref().is_none_or(|chosen| {
+            let rules = chosen.of_tag(entry.tag);
+            rules.iter().find(|rule| rule.fits(entry)).is_none_or(|rule| rule.keeps(entry))
+        })
     }
 
     /// That an item becomes an entry.
@@ -120,38 +126,17 @@ impl SourceRules {
     /// Whether they say the same.
     pub(crate) fn are(&self, other: &Self) -> bool {
         let configs = |rules: &Self| -> Vec<RuleConfig> {
-            let rules = rules.0.iter().flat_map(|present| &present.rules);
+            let rules = rules.0.iter().flat_map(|chosen| chosen.all());
             rules.map(|rule| rule.config.clone()).collect()
         };
         configs(self) == configs(other)
     }
 }
 
-impl Present {
-    fn admits(&self, entry: &EntryRef<'_>) -> bool {
-        let rules = self.of_tag(entry.tag);
-        rules.iter().find(|rule| rule.fits(entry)).is_none_or(|rule| rule.keeps(entry))
-    }
-
-    fn of_tag(&self, tag: TagId) -> Arc<[Arc<Rule>]> {
-        let mut by_tag = self.by_tag.lock().unwrap_or_else(PoisonError::into_inner);
-        let rules = by_tag.entry(tag).or_insert_with(|| {
-            let name = self.tags.name(tag);
-            let is_for = |rule: &&Arc<Rule>| {
-                let tags = &rule.config.tags;
-                let takes = |name: &str| tags.iter().any(|pattern| pattern.matches(name));
-                tags.is_empty() || name.as_ref().is_some_and(|name| takes(name.as_str()))
-            };
-            self.rules.iter().filter(is_for).cloned().collect()
-        });
-        Arc::clone(rules)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingest_entry::{Source, TagName, Timestamp};
+    use ingest_entry::{Source, TagId, TagName, Timestamp};
     use ingest_mux::Muxer;
 
     fn rule(action: RuleAction, tags: &[&str], contains: Option<&str>) -> RuleConfig {

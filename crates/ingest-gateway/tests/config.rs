@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingest_gateway::config::{
-    BadTags, Config, DestinationKind, Durability, Infinity, Loaded, LogFormat, LogLevel, MAX_FILE,
-    OnFull, Policy, Profile, Protocol, Rejected, SecretFrom, SourceKind, Tagged, Values, load,
-    parse,
+    BadTags, Config, DestinationKind, Durability, Infinity, LimitPer, Loaded, LogFormat, LogLevel,
+    MAX_FILE, OnFull, OnLimit, Policy, Profile, Protocol, Rejected, Sample, SecretFrom, SourceKind,
+    Tagged, Values, load, parse,
 };
 
 use mutate::{Random, mutate};
@@ -244,7 +244,9 @@ fn every_key_arrives() {
     assert!(!config.admin.enabled && config.admin.control && config.admin.allow_public);
     assert_eq!(config.admin.listen.to_string(), "[::]:8911");
 
-    let [lines, datagrams] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+    let [lines, made, datagrams] = config.sources.as_slice() else {
+        panic!("{:?}", config.sources)
+    };
     assert_eq!((lines.name.as_str(), lines.kind.type_name()), ("lines", "graphite"));
     assert_eq!((lines.protocol(), lines.listen().unwrap().port()), (Protocol::Tcp, 2013));
     let SourceKind::Graphite(tcp) = &lines.kind else { panic!("{lines:?}") };
@@ -263,6 +265,22 @@ fn every_key_arrives() {
     assert_eq!((datagrams.protocol(), datagrams.tag().unwrap().as_str()), (Protocol::Udp, "udp"));
     let SourceKind::GraphiteUdp(udp) = &datagrams.kind else { panic!("{datagrams:?}") };
     assert_eq!((udp.receive_buffer, udp.lines.max_line), (8 << 20, 8 << 10));
+
+    let (template, most) = made.kind.template().unwrap();
+    assert_eq!((template.to_string().as_str(), most), ("x-{path.0}-{tag.host|none}", 20));
+    assert_eq!(made.tag().unwrap().as_str(), "urest");
+    assert!(lines.kind.template().is_none());
+    let [limit] = config.limits.as_slice() else { panic!("{:?}", config.limits) };
+    assert_eq!((limit.name.as_str(), limit.sources.as_slice()), ("few", &["lines".to_owned()][..]));
+    assert_eq!((limit.tags.len(), limit.per, limit.on_limit), (2, LimitPer::Tag, OnLimit::Drop));
+    assert_eq!(limit.entries, Some(10));
+    assert_eq!(limit.bytes.map(ingest_mux::Rate::bytes_per_second), Some(1_000_000));
+    let [first, second] = config.tests.as_slice() else { panic!("{:?}", config.tests) };
+    assert_eq!((first.name.as_str(), first.source.as_str()), ("a line", "lines"));
+    assert_eq!(first.sample, Sample::Lines("a 1 2".to_owned()));
+    assert_eq!(first.entries[0].to.as_deref(), Some(&["archive".to_owned()][..]));
+    assert_eq!((second.name.as_str(), &second.sample), ("test 2", &Sample::Bytes(b"a 1".to_vec())));
+    assert_eq!(second.rejected, [("field_count".to_owned(), 1)]);
 }
 
 #[test]

@@ -47,13 +47,14 @@ impl Gateway {
         Self::run(dir, &["--data-dir".into(), data, "--listen".into(), listen.into()], env)
     }
 
-    /// Starts one with this configuration, but for the directory of its log.
-    pub(crate) fn configured(config: &str) -> Result<Self> {
+    /// Starts one with this configuration, but for the directory of its log, and with these variables
+    /// in its environment.
+    pub(crate) fn configured(config: &str, env: &[(&str, &str)]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("ingestry.toml");
         let data = dir.path().join("data");
         std::fs::write(&file, format!("[log]\ndir = {data:?}\n{config}"))?;
-        Self::run(dir, &["--config".into(), file.into_os_string()], &[])
+        Self::run(dir, &["--config".into(), file.into_os_string()], env)
     }
 
     fn run(dir: TempDir, args: &[OsString], env: &[(&str, &str)]) -> Result<Self> {

@@ -10,6 +10,8 @@
 #[cfg(feature = "bench")]
 mod case;
 #[cfg(feature = "bench")]
+mod fairness;
+#[cfg(feature = "bench")]
 mod gateway;
 #[cfg(feature = "bench")]
 mod graphite;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{graphite, hydra, loggregator, mux, report, rounds, usage, wal, wire};
+use super::{fairness, graphite, hydra, loggregator, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 8] = [
+const SUITES: [(&str, Cases); 9] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
@@ -22,6 +22,7 @@ const SUITES: [(&str, Cases); 8] = [
     ("graphite", graphite::cases),
     ("loggregator", loggregator::cases),
     ("hydra", hydra::cases),
+    ("fairness", fairness::cases),
 ];
 
 /// The cases of foreign programs; one that is missing is an error.
@@ -105,6 +106,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
+        fairness::FLOOD => fairness::flood(serde_json::from_str(args)?),
+        fairness::QUIET => fairness::quiet(serde_json::from_str(args)?),
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),
         graphite::SENDER => graphite::send(serde_json::from_str(args)?),
         graphite::SINK => graphite::sink(serde_json::from_str(args)?),

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::exposition::{Families, Format, Labels};
-use super::status::{LogReport, OutputReport, Report, RuleReport, SourceReport};
+use super::status::{LimitReport, LogReport, OutputReport, Report, RuleReport, SourceReport};
 
 /// The metrics of a report; `resident` is the process's memory, where that is known.
 pub(crate) fn render(
@@ -41,7 +41,9 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         process(&mut families, &self.report, self.resident)?;
         sources(&mut families, &self.report.sources)?;
+        templates(&mut families, &self.report.sources)?;
         rules(&mut families, &self.report.rules)?;
+        limits(&mut families, &self.report.limits)?;
         log(&mut families, &self.report.log)?;
         outputs(&mut families, &self.report.outputs)
     }
@@ -113,6 +115,30 @@ fn sources(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
     )
 }
 
+fn templates(f: &mut Families<'_>, sources: &[SourceReport]) -> fmt::Result {
+    let made: Vec<_> =
+        sources.iter().filter_map(|source| Some((source, source.template.as_ref()?))).collect();
+    if made.is_empty() {
+        return Ok(());
+    }
+    let tags = made.iter().map(|(source, made)| (source_labels(source), made.tags));
+    f.gauge("source_template_tags", "Tags that the template of the source made.", tags)?;
+    let fates = made.iter().flat_map(|(source, made)| {
+        let fates =
+            [("replaced", made.replaced), ("missing", made.missing), ("too_many", made.too_many)];
+        fates.map(|(fate, entries)| {
+            let mut labels = source_labels(source);
+            labels.push(("fate", Cow::from(fate)));
+            (labels, entries)
+        })
+    });
+    f.counter(
+        "source_template_entries",
+        "Entries with a character of their tag replaced, or with the plain tag.",
+        fates,
+    )
+}
+
 fn rules(f: &mut Families<'_>, rules: &[RuleReport]) -> fmt::Result {
     if rules.is_empty() {
         return Ok(());
@@ -123,6 +149,20 @@ fn rules(f: &mut Families<'_>, rules: &[RuleReport]) -> fmt::Result {
         [(fate("kept"), rule.kept), (fate("dropped"), rule.dropped)]
     });
     f.counter("rule_entries", "Entries that a rule has decided about, by their fate.", fates)
+}
+
+fn limits(f: &mut Families<'_>, limits: &[LimitReport]) -> fmt::Result {
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let fates = limits.iter().flat_map(|limit| {
+        let fate =
+            |fate: &'static str| vec![("limit", Cow::from(&limit.name)), ("fate", Cow::from(fate))];
+        [(fate("passed"), limit.passed), (fate("dropped"), limit.dropped)]
+    });
+    f.counter("limit_entries", "Entries that a limit has counted, by their fate.", fates)?;
+    let waits = limits.iter().map(|limit| (vec![("limit", Cow::from(&limit.name))], limit.waits));
+    f.counter("limit_waits", "Times that reading waited for a limit.", waits)
 }
 
 fn log(f: &mut Families<'_>, log: &LogReport) -> fmt::Result {

@@ -24,6 +24,6 @@ mod view;
 pub use server::{Limits, serve, serve_with};
 pub use status::{
     Connections, Entries, Lag, LinkReport, LogReport, OutputReport, Received, Report, RuleReport,
-    SourceReport,
+    SourceReport, TemplateReport,
 };
 pub use view::View;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::counters::SourceCounters;
+use crate::limits::Limits;
 use crate::rules::Rules;
 
 /// A gateway as the admin pages see it. Every call takes short locks only and never waits for the
@@ -37,6 +38,11 @@ pub trait View: Send + Sync + 'static {
     /// The rules, with what they did.
     fn rules(&self) -> Rules {
         Rules::default()
+    }
+
+    /// The limits, with what they did.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     /// Whether every listener is up and the log takes entries.

@@ -13,6 +13,7 @@ use super::hydra::HydraArgs;
 use super::loggregator::LoggregatorArgs;
 use super::reload::ReloadArgs;
 use super::send::SendArgs;
+use super::test::TestArgs;
 use super::top::TopArgs;
 use super::wal::WalArgs;
 use crate::config::{Choice as _, ListenOverride, LogFormat, Overrides};
@@ -38,6 +39,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration file and report everything that is wrong with it
     Check(CheckArgs),
+    /// Put the samples of a configuration through its sources, and compare what becomes of them
+    Test(TestArgs),
     /// Have a running gateway read its configuration again; what is the same is not touched
     Reload(ReloadArgs),
     /// Send lines from files or standard input over any of the protocols

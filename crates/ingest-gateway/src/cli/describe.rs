@@ -106,7 +106,8 @@ mod tests {
         let text = text.split("\n[").filter(here).collect::<Vec<_>>().join("\n[");
         let loaded = parse(Path::new("example"), text.as_bytes()).unwrap();
         let (sources, destinations) = if brokers { (8, 4) } else { (7, 3) };
-        let summary = format!("{sources} sources, {destinations} destinations, 1 route, 3 rules");
+        let summary =
+            format!("{sources} sources, {destinations} destinations, 1 route, 3 rules, 1 limit");
         assert_eq!(loaded.config.summary(), summary);
         assert_eq!(loaded.config.log.max_bytes, Some(10 << 30));
     }

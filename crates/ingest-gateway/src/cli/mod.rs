@@ -17,6 +17,7 @@ mod run;
 mod search;
 mod send;
 mod service;
+mod test;
 mod top;
 mod wal;
 
@@ -33,6 +34,7 @@ pub use loggregator::{
 pub use reload::ReloadArgs;
 pub use run::exit_of;
 pub use send::{Destination, Secret, SendArgs, Speaks};
+pub use test::TestArgs;
 pub use top::TopArgs;
 pub use wal::{
     ExportArgs, ForgetArgs, InspectArgs, Place, RepairArgs, ReplayArgs, Select, Start, VerifyArgs,
@@ -94,6 +96,7 @@ pub fn execute(command: Command) -> Exit {
         Command::Reload(args) => reload::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Search(args) => find(&args),
+        Command::Test(args) => test::run(&args, &logs),
         Command::Top(args) => top::run(&args),
         Command::Tail(args) => find(&args.into()),
         Command::Hydra(args) => hydra::run(&args),

@@ -156,12 +156,37 @@ fn screen(now: &Value, before: &Value) -> String {
         if total(&source["rejected"]) > 0.0 {
             line(format_args!("  refused: {}", reasons(&source["rejected"])));
         }
+        let made = &source["template"];
+        if made.is_object() {
+            line(format_args!(
+                "  tags of {}: {} of {}; plain tag: {} missing, {} too many",
+                made["template"].as_str().unwrap_or_default(),
+                number(count(&made["tags"])),
+                number(count(&made["most"])),
+                number(count(&made["missing"])),
+                number(count(&made["too_many"])),
+            ));
+        }
         if count(&source["kernel_drops"]) > 0.0 {
             line(format_args!(
                 "  dropped by the kernel: {}",
                 number(count(&source["kernel_drops"]))
             ));
         }
+    }
+    for rule in rows(&now["rules"]) {
+        let (kept, dropped) = (count(&rule["kept"]), count(&rule["dropped"]));
+        let (kept, dropped) = (number(kept), number(dropped));
+        line(format_args!("rule {:<13} kept {kept}, dropped {dropped}", name(rule)));
+    }
+    for limit in rows(&now["limits"]) {
+        line(format_args!(
+            "limit {:<12} passed {}, dropped {}, {} waits",
+            name(limit),
+            number(count(&limit["passed"])),
+            number(count(&limit["dropped"])),
+            number(count(&limit["waits"])),
+        ));
     }
     line(format_args!(""));
     line(format_args!(

@@ -14,7 +14,8 @@ use super::sources::Source;
 use super::texts::Text;
 use super::walk::{Node, Table};
 use super::{
-    admin, delivery, destinations, log, logs, merge, routes, rules, sources, syntax, texts,
+    admin, delivery, destinations, limits, log, logs, merge, routes, rules, sources, syntax, tests,
+    texts,
 };
 use crate::units::format_size;
 
@@ -155,6 +156,12 @@ fn walk<'a>(document: &'a DeValue<'a>, findings: &'a Findings) -> Option<Config>
     let source_names: Vec<_> = config.sources.iter().map(|source| source.name.clone()).collect();
     config.rules =
         root.key("rules").map(|node| rules::read(&node, &source_names)).unwrap_or_default();
+    config.limits =
+        root.key("limits").map(|node| limits::read(&node, &source_names)).unwrap_or_default();
+    config.tests = root
+        .key("tests")
+        .map(|node| tests::read(&node, &config.sources, names.as_deref()))
+        .unwrap_or_default();
     root.finish(HOMES);
 
     let sources = sources.unwrap_or_default();

@@ -34,7 +34,9 @@
 //! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.allow` (all that listen on an address) | addresses and networks that may connect, or send | all |
-//! | `sources.NAME.tag` (Graphite, as all down to `rejects`) | tag name | `graphite` |
+//! | `sources.NAME.tag` (Graphite, as all down to `rejects`) | tag name, or template of `{path}`, `{path.N}`, `{tag.NAME}`, and with `amqp` `{key}`, `{key.N}` | `graphite` |
+//! | `sources.NAME.plain_tag` (with a template, as `max_tags`) | tag name, for what the template makes no tag | the default of `tag` |
+//! | `sources.NAME.max_tags` (Graphite) | 1 to 65000 tags made by the template in one run | 1000 |
 //! | `sources.NAME.values` | `none`, `tags`, `all` | `tags` |
 //! | `sources.NAME.profile` | `default`, `carbon`, `go-carbon`, `relay-ng`, `relay-ng-strict` | `default` |
 //! | `sources.NAME.tagged` | `normalise`, `raw` | `normalise` |
@@ -59,7 +61,7 @@
 //! | `sources.NAME.tls` (`gravwell`, `hydra`, Graphite over TCP) | `cert`, `key` and, to ask for certificates, `client_ca`: PEM files | clear text |
 //! | `sources.NAME.max_entry` (`gravwell`) | size, 1 KiB to 256 MiB | 16 MiB |
 //! | `sources.NAME.max_tags` (`gravwell`, `hydra`) | 1 to 65000 for one connection, or for one run (`hydra`) | 4096 |
-//! | `sources.NAME.tag` (`hydra`) | tag name, where `hydra-tag` names none | `hydra` |
+//! | `sources.NAME.tag` (`hydra`) | tag name, or template of `{topic}` and `{header.NAME}`, where `hydra-tag` names none | `hydra` |
 //! | `sources.NAME.values` (`hydra`) | `none`, `metadata` | `none` |
 //! | `sources.NAME.token` (`hydra`) | `env:NAME`, `file:PATH`, `literal:TEXT`: the bearer token | none |
 //! | `sources.NAME.hosts`, `origins` (`hydra`) | texts: who may ask beside loopback | none |
@@ -75,11 +77,11 @@
 //! | `sources.NAME.apps` | GUIDs, 1 to 1000 | all; required for `stream` and `tail` |
 //! | `sources.NAME.group` | text: the subscription, or the shard | `ingestry` (`firehose`), none |
 //! | `sources.NAME.tls` | as for destinations | the system's authorities, verified |
-//! | `sources.NAME.tag` | tag name | `loggregator` |
+//! | `sources.NAME.tag` | tag name, or template of `{org}`, `{space}`, `{app}`, `{app_name}`, `{source_type}` | `loggregator` |
 //! | `sources.NAME.tags` | for `log`, `counter`, `gauge`, `timer`, `event`, `http`, `error`, `container`: tag names | `tag` |
 //! | `sources.NAME.app_tags`, `org_tags` | for GUIDs or names: tag names; before `tags` | none |
 //! | `sources.NAME.tag_per` | `app`, `app-name`, `space`, `org`: a tag `TAG-…` for each | none |
-//! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` | 1000 |
+//! | `sources.NAME.max_tags` (`loggregator`) | 1 to 65000 tags made by `tag_per` or the template | 1000 |
 //! | `sources.NAME.buffer` | 1 to 1000000 messages that wait for the log | 10000 |
 //! | `sources.NAME.when_full` | `block`, `drop-oldest` | `block` |
 //! | `sources.NAME.AMQP_HOST`, `AMQP_PORT`, `AMQP_VHOST`, `AMQP_USER` (`amqp`, sources and destinations, as all down to `heartbeat`) | as in carbon.conf | `localhost`, 5672, `/`, `guest` |
@@ -135,6 +137,17 @@
 //! | `rules[].tags` | tag names, also with a trailing `*` | all |
 //! | `rules[].contains` | text in the data | any |
 //! | `rules[].one_in` (`sample`) | 2 to 1000000000: one in so many is kept | required |
+//! | `tests[].source` | name of a source that listens: gets the sample when `ingestry test` runs | required |
+//! | `tests[].lines`, `hex` | the sample: text with a line for each item, or bytes of a Graphite connection or datagram | one is required |
+//! | `tests[].tag` (`gravwell`), `headers` (`hydra`) | the tag of the entries; fields of the handshake | `default`, none |
+//! | `tests[].entries` | tables of `tag`, `data` and `to`: what the sample becomes | none; it or `rejected` is required |
+//! | `tests[].rejected` | for reasons: how many items are refused | none |
+//! | `tests[].name` | text | `test N` |
+//! | `limits[].entries` | 1 to 1000000000 entries a second of what the limit fits | any number; it or `bytes` is required |
+//! | `limits[].bytes` | rate, of entries as they are stored: 34 B and their data and values | any |
+//! | `limits[].per` | `all`, `source`, `tag`: what it holds for each of | `all` |
+//! | `limits[].on_limit` | `block`, `drop` | `block` |
+//! | `limits[].name`, `sources`, `tags` | as for rules | `limit N`, all, all |
 //!
 //! A file that says nothing about `sources` gets the default ones (`[sources]` alone means none);
 //! without `destinations` there is one, the store. Without `routes` everything goes to every
@@ -154,6 +167,7 @@ mod graphite;
 mod gravwell;
 mod headers;
 mod hydra;
+mod limits;
 mod listen;
 mod load;
 mod log;
@@ -163,12 +177,16 @@ mod merge;
 mod model;
 mod outflow;
 mod overrides;
+mod patterns;
 mod routes;
 mod rules;
 mod secret;
 mod sources;
 mod synonyms;
 mod syntax;
+mod targets;
+mod template;
+mod tests;
 mod texts;
 mod tls;
 mod values;
@@ -188,6 +206,7 @@ pub use graphite::{
 };
 pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
+pub use limits::{LimitConfig, LimitPer, OnLimit};
 pub use load::{Loaded, load, parse};
 pub use loggregator::{
     LoggregatorKind, LoggregatorPer, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull,
@@ -203,5 +222,7 @@ pub use overrides::{
 };
 pub use rules::{RuleAction, RuleConfig};
 pub use secret::{SecretError, SecretFrom};
+pub use template::TagTemplate;
+pub use tests::{ExpectedEntry, Sample, TestConfig};
 pub use texts::{FRAGMENTS, MAX_FILE, MAX_FRAGMENTS};
 pub use tls::{ClientTls, ServerTls, TlsFileError};

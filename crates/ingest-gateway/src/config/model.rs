@@ -15,9 +15,12 @@ use super::graphite::{
 };
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
+use super::limits::LimitConfig;
 use super::loggregator::LoggregatorSource;
 use super::logs::LogsConfig;
 use super::rules::RuleConfig;
+use super::tests::TestConfig;
+use crate::template::Template;
 use crate::units::Network;
 
 /// The least that `log.max_bytes` can be.
@@ -47,6 +50,10 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What of what comes in is kept. None: everything.
     pub rules: Vec<RuleConfig>,
+    /// How much of it is taken in a second.
+    pub limits: Vec<LimitConfig>,
+    /// Samples, and what is to become of them.
+    pub tests: Vec<TestConfig>,
 }
 
 impl Default for Config {
@@ -77,6 +84,8 @@ impl Default for Config {
             }],
             routes: Vec::new(),
             rules: Vec::new(),
+            limits: Vec::new(),
+            tests: Vec::new(),
         }
     }
 }
@@ -102,6 +111,10 @@ impl Config {
         if !self.rules.is_empty() {
             text.push_str(", ");
             text.push_str(&count(self.rules.len(), "rule"));
+        }
+        if !self.limits.is_empty() {
+            text.push_str(", ");
+            text.push_str(&count(self.limits.len(), "limit"));
         }
         text
     }
@@ -320,6 +333,21 @@ impl SourceKind {
             Self::Amqp(amqp) => amqp.lines.rejects.as_ref(),
             Self::Gravwell(_) | Self::Hydra(_) | Self::Loggregator(_) => None,
         }
+    }
+
+    /// What the tags of its entries are made of, and how many there can be.
+    #[must_use]
+    pub fn template(&self) -> Option<(&Template, usize)> {
+        let lines = match self {
+            Self::Graphite(graphite) => &graphite.lines,
+            Self::GraphiteUdp(graphite) => &graphite.lines,
+            Self::GraphiteUnix(graphite) => &graphite.stream.lines,
+            Self::Amqp(amqp) => &amqp.lines,
+            Self::Hydra(hydra) => return Some((hydra.template.as_ref()?, hydra.max_tags)),
+            Self::Loggregator(logs) => return Some((logs.template.as_ref()?, logs.max_tags)),
+            Self::Gravwell(_) => return None,
+        };
+        lines.template.as_ref().map(|made| (&made.template, made.max_tags))
     }
 
     /// Its `type` in the configuration.

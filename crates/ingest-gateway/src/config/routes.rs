@@ -1,13 +1,9 @@
 //! `[[routes]]`.
 
-use super::choice::one_of;
 use super::model::Route;
+use super::patterns::{self, TAGS, is_known};
 use super::walk::Node;
-use crate::suggest::nearest;
 
-const TAGS: &str = "an array of tag names such as [\"app-*\", \"graphite\"]";
-const TAG_PATTERN: &str =
-    "a tag name of letters, digits and # + - ? @ _, a trailing * for any ending";
 const TO: &str = "an array of names of destinations such as [\"store\"]";
 
 /// Reads the routes; `destinations` are the names that they may lead to, when these are known.
@@ -19,22 +15,12 @@ pub(super) fn read(node: &Node<'_>, destinations: Option<&[String]>) -> Vec<Rout
         let tags = table.required("tags", TAGS).and_then(|node| node.strings(TAGS));
         let to = table.required("to", TO).and_then(|node| node.strings(TO));
         table.finish(&[]);
-        let mut route = Route { tags: Vec::new(), to: Vec::new() };
-        for (text, node) in tags.unwrap_or_default() {
-            match text.parse() {
-                Ok(pattern) => route.tags.push(pattern),
-                Err(_) => node.wrong(node.found(), TAG_PATTERN, None),
-            }
-        }
+        let mut route = Route { tags: patterns::read(tags), to: Vec::new() };
         for (name, node) in to.unwrap_or_default() {
-            if let Some(names) = destinations
-                && !names.contains(&name)
-            {
-                let names = || names.iter().map(String::as_str);
-                let meant = nearest(&name, names()).map(str::to_owned);
-                let found = format!("{}, which is no destination", node.found());
-                node.dangling(found, one_of(names()), meant);
-            } else if route.to.contains(&name) {
+            if !destinations.is_none_or(|names| is_known(&name, &node, names, "destination")) {
+                continue;
+            }
+            if route.to.contains(&name) {
                 node.warn(format!("\"{name}\" is named twice"));
             } else {
                 route.to.push(name);

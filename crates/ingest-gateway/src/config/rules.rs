@@ -3,13 +3,9 @@
 use ingest_entry::TagPattern;
 
 use super::choice::{Choice as _, choice, one_of};
+use super::patterns::{self, SOURCES, TAGS};
 use super::walk::Node;
-use crate::suggest::nearest;
 
-const TAGS: &str = "an array of tag names such as [\"app-*\", \"graphite\"]";
-const TAG_PATTERN: &str =
-    "a tag name of letters, digits and # + - ? @ _, a trailing * for any ending";
-const SOURCES: &str = "an array of names of sources such as [\"graphite\"]";
 const MOST: u64 = 1_000_000_000;
 
 choice! {
@@ -49,8 +45,8 @@ pub(super) fn read(node: &Node<'_>, sources: &[String]) -> Vec<RuleConfig> {
     let tables = node.array("an array of tables, each written as [[rules]]").unwrap_or_default();
     for (index, element) in tables.into_iter().enumerate() {
         let Some(mut table) = element.table() else { continue };
-        let name =
-            table.key("name").and_then(|node| Some((node.string("a string")?.to_owned(), node)));
+        let taken = |name: &str| rules.iter().any(|rule| rule.name == name);
+        let name = patterns::own_name(&mut table, taken);
         let tags = table.key("tags").and_then(|node| node.strings(TAGS));
         let of = table.key("sources").and_then(|node| node.strings(SOURCES));
         let contains =
@@ -68,37 +64,14 @@ pub(super) fn read(node: &Node<'_>, sources: &[String]) -> Vec<RuleConfig> {
             1
         };
         table.finish(&[]);
-        let mut rule = RuleConfig {
-            name: format!("rule {}", index + 1),
-            sources: Vec::new(),
-            tags: Vec::new(),
+        rules.push(RuleConfig {
+            name: name.unwrap_or_else(|| format!("rule {}", index + 1)),
+            sources: patterns::known(of, sources, "source"),
+            tags: patterns::read(tags),
             contains,
             action,
             one_in,
-        };
-        if let Some((name, node)) = name {
-            if rules.iter().any(|rule| rule.name == name) {
-                node.wrong(node.found(), "a name of its own", None);
-            }
-            rule.name = name;
-        }
-        for (text, node) in tags.unwrap_or_default() {
-            match text.parse() {
-                Ok(pattern) => rule.tags.push(pattern),
-                Err(_) => node.wrong(node.found(), TAG_PATTERN, None),
-            }
-        }
-        for (name, node) in of.unwrap_or_default() {
-            if sources.contains(&name) {
-                rule.sources.push(name);
-            } else {
-                let names = || sources.iter().map(String::as_str);
-                let meant = nearest(&name, names()).map(str::to_owned);
-                let found = format!("{}, which is no source", node.found());
-                node.dangling(found, one_of(names()), meant);
-            }
-        }
-        rules.push(rule);
+        });
     }
     rules
 }

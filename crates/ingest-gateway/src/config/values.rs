@@ -10,6 +10,7 @@ use super::addr::{ListenAddr, ListenAddrError};
 use super::choice::{Choice, one_of};
 use super::walk::Node;
 use crate::suggest::nearest;
+use crate::template::Template;
 use crate::units::{
     SIZE_UNITS, TIME_UNITS, UnitError, format_duration, format_size, parse_duration, parse_size,
 };
@@ -272,6 +273,14 @@ impl Node<'_> {
                 self.wrong(self.found(), TAG, None);
                 None
             }
+        }
+    }
+
+    /// The text, if it is meant as a template.
+    pub(crate) fn template_text(&self) -> Option<String> {
+        match self.value {
+            DeValue::String(text) if Template::is_one(text) => Some(text.clone().into_owned()),
+            _ => None,
         }
     }
 

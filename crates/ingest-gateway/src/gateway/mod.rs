@@ -2,6 +2,7 @@
 
 mod error;
 mod listener;
+mod makers;
 mod outputs;
 mod reload;
 mod shared;
@@ -21,14 +22,13 @@ use crate::admin::{self, View};
 use crate::config::Config;
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
-use crate::rules::Rules;
 use crate::sidecars;
 
 pub use error::GatewayError;
 pub(crate) use listener::Socket;
 use listener::{bind_error, bind_tcp};
 pub use reload::{ReloadError, ReloadOptions, Reloaded};
-use shared::Inner;
+use shared::{Inner, Policy};
 use units::{Prepared, Surroundings, Units};
 
 /// How long outputs may deliver when the gateway stops.
@@ -81,7 +81,7 @@ pub struct Gateway {
     /// Destinations that the program brought along.
     injected: Vec<(String, SharedDestination)>,
     outputs: Vec<outputs::Known>,
-    rules: Rules,
+    policy: Policy,
     output_files: outputs::Files,
     helpers: JoinSet<()>,
     admin: Option<SocketAddr>,
@@ -128,8 +128,8 @@ impl Gateway {
         let digests = Arc::new(Digests::default());
         let (muxer, outputs) =
             outputs::open(&config, destinations.clone(), Arc::clone(&digests)).await?;
-        let rules = Rules::default().next(&config.rules);
-        let with = Surroundings::new(&muxer, &config, &rules);
+        let policy = Policy::default().next(&config);
+        let with = Surroundings::new(&muxer, &config, &policy);
         let mut prepared = Vec::new();
         for (source, socket) in config.sources.iter().zip(sockets) {
             prepared.push(Prepared::new(source, socket, None, &with)?);
@@ -139,7 +139,7 @@ impl Gateway {
         for prepared in prepared {
             units.start(prepared, Inner::view(&inner));
         }
-        inner.show(&config, units.counters(), &outputs, &rules);
+        inner.show(&config, units.counters(), &outputs, &policy);
         let (stop, stopping) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let mut admin = None;
@@ -162,7 +162,7 @@ impl Gateway {
             units,
             injected: destinations,
             outputs,
-            rules,
+            policy,
             output_files,
             helpers,
             admin,

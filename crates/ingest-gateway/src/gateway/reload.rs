@@ -127,8 +127,8 @@ impl Gateway {
         if !options.drop_undelivered {
             self.check_undelivered(&outputs.remove)?;
         }
-        let rules = self.rules.next(&config.rules);
-        let with = Surroundings::new(&self.inner.muxer, &config, &rules);
+        let policy = self.policy.next(&config);
+        let with = Surroundings::new(&self.inner.muxer, &config, &policy);
         let mut prepared = Vec::new();
         for source in &config.sources {
             if let Some(new) = self.prepare(source, &with, &mut reloaded).await? {
@@ -158,8 +158,8 @@ impl Gateway {
         }
         let names: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
         self.units.keep(&names);
-        self.inner.show(&config, self.units.counters(), &self.outputs, &rules);
-        self.rules = rules;
+        self.inner.show(&config, self.units.counters(), &self.outputs, &policy);
+        self.policy = policy;
         self.config = config;
         Ok(reloaded)
     }

@@ -9,8 +9,24 @@ use super::outputs::Known;
 use crate::admin::View;
 use crate::config::{Config, DestinationKind};
 use crate::counters::SourceCounters;
+use crate::limits::Limits;
 use crate::rules::Rules;
 use crate::sidecars;
+
+/// What decides whether something is taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Policy {
+    pub(super) rules: Rules,
+    pub(super) limits: Limits,
+}
+
+impl Policy {
+    /// That of another configuration: what stays the same counts on.
+    pub(super) fn next(&self, config: &Config) -> Self {
+        let (rules, limits) = (self.rules.next(&config.rules), self.limits.next(&config.limits));
+        Self { rules, limits }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -26,7 +42,7 @@ struct Running {
     counters: Vec<Arc<SourceCounters>>,
     stores: Vec<String>,
     outputs: Vec<Known>,
-    rules: Rules,
+    policy: Policy,
 }
 
 impl Running {
@@ -52,7 +68,7 @@ impl Inner {
         config: &Config,
         counters: Vec<Arc<SourceCounters>>,
         outputs: &[Known],
-        rules: &Rules,
+        policy: &Policy,
     ) {
         let stores = config
             .destinations
@@ -72,7 +88,7 @@ impl Inner {
         }
         running.stores = stores.collect();
         running.outputs = outputs.to_vec();
-        running.rules = rules.clone();
+        running.policy = policy.clone();
     }
 
     fn running<T>(&self, of: impl FnOnce(&Running) -> T) -> T {
@@ -109,7 +125,11 @@ impl View for Inner {
     }
 
     fn rules(&self) -> Rules {
-        self.running(|running| running.rules.clone())
+        self.running(|running| running.policy.rules.clone())
+    }
+
+    fn limits(&self) -> Limits {
+        self.running(|running| running.policy.limits.clone())
     }
 
     fn ready(&self) -> bool {

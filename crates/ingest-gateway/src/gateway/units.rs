@@ -17,14 +17,17 @@ use tokio_rustls::TlsAcceptor;
 
 use super::GatewayError;
 use super::listener::{Socket, bind_error};
+use super::makers;
+use super::shared::Policy;
 use crate::admin::View;
 use crate::config::{
     Config, Durability, GraphiteCompression, GraphiteLines, GraphiteSource, GravwellSource,
     HydraSource, LoggregatorSource, SecretFrom, ServerTls, SourceConfig, SourceKind, fingerprint,
 };
 use crate::counters::SourceCounters;
+use crate::limits::SourceLimits;
 use crate::map;
-use crate::rules::{Rules, SourceRules};
+use crate::rules::SourceRules;
 use crate::secret::{IngestSecretError, ingest_secret};
 use crate::sources::accept::Entrance;
 #[cfg(feature = "amqp")]
@@ -37,23 +40,25 @@ use crate::sources::transport::Wrapping;
 use crate::sources::{
     Allowed, Context, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra, loggregator,
 };
+#[cfg(feature = "amqp")]
+use crate::template::Tagger;
 
 /// What sources are made with, beside their own settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings<'a> {
     pub(super) muxer: &'a Muxer,
     pub(super) dir: &'a Path,
-    pub(super) rules: &'a Rules,
+    pub(super) policy: &'a Policy,
     pub(super) durability: Durability,
     pub(super) websocket_enabled: bool,
 }
 
 impl<'a> Surroundings<'a> {
-    pub(super) fn new(muxer: &'a Muxer, config: &'a Config, rules: &'a Rules) -> Self {
+    pub(super) fn new(muxer: &'a Muxer, config: &'a Config, policy: &'a Policy) -> Self {
         Self {
             muxer,
             dir: &config.log.dir,
-            rules,
+            policy,
             durability: config.log.durability,
             websocket_enabled: config.hydra.websocket_enabled,
         }
@@ -62,7 +67,11 @@ impl<'a> Surroundings<'a> {
 
 impl Surroundings<'_> {
     fn rules_of(&self, source: &str) -> SourceRules {
-        self.rules.of_source(source, self.muxer.tags())
+        self.policy.rules.of_source(source, self.muxer.tags())
+    }
+
+    fn limits_of(&self, source: &str) -> SourceLimits {
+        self.policy.limits.of_source(source, self.muxer.tags())
     }
 
     const fn level(&self) -> Level {
@@ -126,9 +135,11 @@ impl Prepared {
         let cx = Context {
             source,
             rejects: Arc::new(RejectLog::new(&config.name, counters.reasons.clone()).keeping(kept)),
+            maker: makers::maker(&config.kind, counters.maker(), with.muxer.tags()),
             counters,
             allowed: Arc::new(Allowed::of(config)),
             rules: with.rules_of(&config.name),
+            limits: with.limits_of(&config.name),
             level: with.level(),
             read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
                 .unwrap_or(4 << 10),
@@ -164,7 +175,8 @@ impl Prepared {
             #[cfg(feature = "amqp")]
             (SourceKind::Amqp(amqp), _) => {
                 let broker = crate::broker::broker(&config.name, &amqp.broker)?;
-                Service::Amqp(Box::new(Amqp::new(amqp, broker, tag(&amqp.lines.tag)?)))
+                let tagger = Tagger::new(tag(&amqp.lines.tag)?, cx.maker.clone());
+                Service::Amqp(Box::new(Amqp::new(amqp, broker, tagger)))
             }
             (SourceKind::Gravwell(gravwell), Lent::Tcp(listener)) => {
                 let (gravwell, place) = gravwell_source(&config.name, gravwell, with)?;
@@ -270,6 +282,7 @@ impl Units {
         let Prepared { secret_place, websocket_enabled, files, .. } = prepared;
         socket.set_up(&config.kind);
         cx.counters.follow(cx.source.clone());
+        cx.counters.makes(cx.maker.clone());
         let bound = socket.local_addr();
         cx.counters.listens(bound.map_or_else(|| config.place(), |bound| bound.to_string()));
         let unit = Unit {
@@ -339,6 +352,7 @@ impl Unit {
         self.config == *source
             && self.cx.level == with.level()
             && self.cx.rules.are(&with.rules_of(&source.name))
+            && self.cx.limits.are(&with.limits_of(&source.name))
             && self.websocket_enabled == with.websocket_enabled
             && self.files == files(source, with.dir)
     }
@@ -497,7 +511,6 @@ fn loggregator_source(
         tags,
         app_tags: named(&config.app_tags)?,
         org_tags: named(&config.org_tags)?,
-        numbers: with.muxer.tags(),
         config: config.clone(),
     })
 }

@@ -11,7 +11,9 @@ use ingest_mux::SendError;
 use crate::config::{
     self, BadTags, GraphiteFormat, GraphiteLines, GraphiteSource, Infinity, Tagged,
 };
+use crate::limits::LIMIT;
 use crate::rules::RULE;
+use crate::template::{Field, Fields, Name, Tagger};
 
 /// Why a point that the protocol accepts is refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +34,12 @@ pub enum Refusal {
     LogRefused,
     /// A rule leaves it out.
     Rule,
+    /// It is beyond a limit that drops.
+    Limit,
 }
 
 impl Refusal {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::TooOld,
         Self::TooNew,
         Self::NotAllowed,
@@ -44,6 +48,7 @@ impl Refusal {
         Self::NoRoom,
         Self::LogRefused,
         Self::Rule,
+        Self::Limit,
     ];
 
     /// Name for labels and reports.
@@ -58,6 +63,7 @@ impl Refusal {
             Self::NoRoom => "no_room",
             Self::LogRefused => "log_refused",
             Self::Rule => RULE,
+            Self::Limit => LIMIT,
         }
     }
 
@@ -124,7 +130,9 @@ pub fn stream_format(source: &GraphiteSource) -> Format {
 /// Makes entries; keeps its buffers from one point to the next.
 #[derive(Debug)]
 pub struct Mapper {
-    tag: TagId,
+    tagger: Tagger,
+    /// The routing key of the message that points come from.
+    key: String,
     values: config::Values,
     max_past: Option<Duration>,
     max_future: Option<Duration>,
@@ -136,8 +144,15 @@ impl Mapper {
     /// For a source with these settings, whose tag has this number.
     #[must_use]
     pub fn new(lines: &GraphiteLines, tag: TagId) -> Self {
+        Self::tagged(lines, Tagger::plain(tag))
+    }
+
+    /// For a source with these settings, whose entries get these tags.
+    #[must_use]
+    pub fn tagged(lines: &GraphiteLines, tagger: Tagger) -> Self {
         Self {
-            tag,
+            tagger,
+            key: String::new(),
             values: lines.values,
             max_past: lines.max_past,
             max_future: lines.max_future,
@@ -153,6 +168,14 @@ impl Mapper {
         match self.values {
             config::Values::All => 24,
             _ => 8,
+        }
+    }
+
+    /// The points that follow come from a message with this routing key.
+    pub fn routed(&mut self, key: &str) {
+        if !self.tagger.is_plain() {
+            self.key.clear();
+            self.key.push_str(key);
         }
     }
 
@@ -173,8 +196,8 @@ impl Mapper {
         metric.write_canonical(&mut self.data);
         self.attached.clear();
         self.attach(metric).map_err(|_| Refusal::EntryLimit)?;
-        let (tag, values) = (self.tag, self.attached.as_ref());
-        Ok(EntryRef { ts, src: *src, tag, data: &self.data, values })
+        let tag = self.tagger.tag(&Point { metric, key: &self.key });
+        Ok(EntryRef { ts, src: *src, tag, data: &self.data, values: self.attached.as_ref() })
     }
 
     fn check_time(&self, at: i64, now: i64) -> Result<(), Refusal> {
@@ -212,6 +235,62 @@ impl Mapper {
         }
         Ok(())
     }
+}
+
+/// A point, for templates.
+struct Point<'a> {
+    metric: &'a MetricRef<'a>,
+    key: &'a str,
+}
+
+impl Point<'_> {
+    /// Whether tags are in braces.
+    fn is_braced(&self) -> bool {
+        let path = self.metric.path();
+        path.ends_with("\"}") && path.contains('{')
+    }
+
+    /// The path without its tags.
+    fn path(&self) -> &str {
+        let path = self.metric.path();
+        let end = if self.is_braced() { '{' } else { ';' };
+        path.split(end).next().unwrap_or(path)
+    }
+
+    fn tag(&self, name: &str, out: &mut Name<'_>) -> bool {
+        if !self.metric.is_tagged() {
+            return false;
+        }
+        let path = self.metric.path();
+        if name != "name" && !self.is_braced() {
+            // Of a tag that comes twice the last counts.
+            let tags = path.split(';').skip(1).filter_map(|tag| tag.split_once('='));
+            let value = tags.filter(|(tag, _)| *tag == name).map(|(_, value)| value).last();
+            return value.is_some_and(|value| out.push(value));
+        }
+        match self.metric.tagged() {
+            Some(Ok(tagged)) => tagged.get(name).is_some_and(|value| out.push(value)),
+            _ => false,
+        }
+    }
+}
+
+impl Fields for Point<'_> {
+    fn write(&self, field: &Field, out: &mut Name<'_>) -> bool {
+        match field {
+            Field::Path => out.push(self.path()),
+            Field::PathPart(at) => part(self.path(), *at, out),
+            Field::Key => out.push(self.key),
+            Field::KeyPart(at) => part(self.key, *at, out),
+            Field::Tag(name) => self.tag(name, out),
+            _ => false,
+        }
+    }
+}
+
+/// A part of a text with dots.
+fn part(text: &str, at: usize, out: &mut Name<'_>) -> bool {
+    text.split('.').nth(at).is_some_and(|part| out.push(part))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use graphite_proto::amqp::{
     AmqpError, Broker, Consumer, ConsumerOptions, Delivery, Exchange, NameIn, decode_message,
 };
 use graphite_proto::{Backoff, Event, Options};
-use ingest_entry::{Source as Address, TagId};
+use ingest_entry::Source as Address;
 use ingest_mux::{Refused, SendError, Ticket};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -18,6 +18,7 @@ use super::{Context, graphite_time, unix_nanos};
 use crate::config::{AmqpAck, AmqpName, AmqpSource};
 use crate::counters::Totals;
 use crate::map::graphite::{Mapper, Refusal, decoder_options};
+use crate::template::Tagger;
 
 /// Messages that are looked at in one go, and bytes of them.
 const AT_ONCE: usize = 1024;
@@ -38,8 +39,8 @@ pub(crate) struct Amqp {
 }
 
 impl Amqp {
-    /// A source with these settings, whose tag has this number.
-    pub(crate) fn new(config: &AmqpSource, broker: (Broker, Exchange), tag: TagId) -> Self {
+    /// A source with these settings, whose entries get these tags.
+    pub(crate) fn new(config: &AmqpSource, broker: (Broker, Exchange), tagger: Tagger) -> Self {
         let mut options = ConsumerOptions::default();
         (options.broker, options.exchange) = broker;
         options.queue = config.queue.clone();
@@ -55,7 +56,7 @@ impl Amqp {
                 AmqpName::Auto => NameIn::Auto,
                 AmqpName::Key => NameIn::Key,
             },
-            mapper: Mapper::new(&config.lines, tag),
+            mapper: Mapper::tagged(&config.lines, tagger),
             verbose: config.verbose,
         }
     }
@@ -222,6 +223,7 @@ impl Link<'_> {
         let mut pushed = 0;
         let (mapper, rejects, peer) = (&mut self.amqp.mapper, &self.cx.rejects, self.peer);
         let rules = &self.cx.rules;
+        let mut limits = self.cx.limits.begin();
         let (decoding, name, verbose) = (&self.amqp.decoding, self.amqp.name, self.amqp.verbose);
         for message in messages {
             if verbose {
@@ -230,6 +232,7 @@ impl Link<'_> {
                     body = %message.body.escape_ascii(), "A message."
                 );
             }
+            mapper.routed(&message.key);
             let mut sink = |event: Event<'_>| {
                 totals.received_items += 1;
                 match event {
@@ -237,6 +240,7 @@ impl Link<'_> {
                         let entry = mapper.entry(&metric, &src, now);
                         let pushed_one = entry.and_then(|entry| {
                             rules.check(&entry)?;
+                            limits.check(&entry)?;
                             Ok(batch.push(&entry)?)
                         });
                         match pushed_one {
@@ -272,6 +276,8 @@ impl Link<'_> {
         if let Some(last) = messages.last() {
             self.out.push_back(Out { tag: last.tag, ticket: sent.ticket, refused });
         }
+        let mut stopping = self.cx.stopping.clone();
+        let _ = timeout(limits.hold(), stop(&mut stopping)).await;
     }
 }
 

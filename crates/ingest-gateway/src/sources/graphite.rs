@@ -19,6 +19,7 @@ use super::{Context, RejectLog, graphite_time, unix_nanos};
 use crate::config::{GraphiteSource, OverRate};
 use crate::counters::Totals;
 use crate::map::graphite::{Mapper, Refusal, decoder_options, stream_format};
+use crate::template::Tagger;
 
 /// When the gateway stops, a connection is read until its socket is empty, this long at most.
 const LAST_READS: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(crate) async fn serve(
         let one = One {
             cx: cx.clone(),
             config: Arc::clone(&config),
-            mapper: Mapper::new(&config.lines, tag),
+            mapper: Mapper::tagged(&config.lines, Tagger::new(tag, cx.maker.clone())),
             peer: accepted.peer(),
             rate: config.max_rate.map(|most| Rate::new(most, Instant::now())),
             hold: Duration::ZERO,
@@ -261,6 +262,7 @@ impl One {
         let mut pushed = 0;
         let (mapper, rejects, peer) = (&mut self.mapper, &self.cx.rejects, self.peer);
         let rules = &self.cx.rules;
+        let mut limits = self.cx.limits.begin();
         let mut admission = match (&mut self.rate, self.config.over_rate) {
             (Some(rate), OverRate::Drop) => {
                 rate.refill(Instant::now());
@@ -279,9 +281,10 @@ impl One {
                         Err(Refusal::OverRate)
                     };
                     let pushed_one = match &entry {
-                        Ok(entry) => {
-                            rules.check(entry).and_then(|()| batch.push(entry).map_err(Into::into))
-                        }
+                        Ok(entry) => rules
+                            .check(entry)
+                            .and_then(|()| limits.check(entry))
+                            .and_then(|()| batch.push(entry).map_err(Into::into)),
                         Err(refusal) => Err(*refusal),
                     };
                     match pushed_one {
@@ -313,6 +316,7 @@ impl One {
             rate.refill(Instant::now());
             self.hold = rate.spend(totals.received_items);
         }
+        self.hold = self.hold.max(limits.hold());
         self.cx.counters.add(&totals);
         self.cx.rejects.hand_over();
         self.cx.counters.kept_rejects.set(self.cx.rejects.kept());

@@ -16,7 +16,9 @@ use super::accept::SocketFile;
 use super::{Context, graphite_time, kernel_drops, unix_nanos};
 use crate::config::GraphiteLines;
 use crate::counters::Totals;
+use crate::limits::Admission;
 use crate::map::graphite::{Mapper, Refusal, decoder_options};
+use crate::template::Tagger;
 
 /// Datagrams taken in one go.
 const AT_ONCE: usize = 64;
@@ -58,7 +60,8 @@ impl Sockets {
 /// Receives until the source retires.
 pub(crate) async fn serve(inlet: Inlet, lines: GraphiteLines, tag: TagId, cx: Context) {
     let options = decoder_options(&lines);
-    let mut receiver = Receiver { mapper: Mapper::new(&lines, tag), options, cx: cx.clone() };
+    let mapper = Mapper::tagged(&lines, Tagger::new(tag, cx.maker.clone()));
+    let mut receiver = Receiver { mapper, options, cx: cx.clone() };
     let (local, mut datagrams) = match inlet {
         Inlet::Udp(socket) => (socket.local_addr().ok(), Sockets::Udp(Datagrams::new(socket))),
         Inlet::Unix { socket, file } => {
@@ -82,7 +85,11 @@ pub(crate) async fn serve(inlet: Inlet, lines: GraphiteLines, tag: TagId, cx: Co
             _ = retired.wait_for(|retired| *retired) => break,
             received = datagrams.receive(&mut sink) => received,
         };
-        step.finish();
+        let hold = step.finish();
+        if !hold.is_zero() {
+            // Meanwhile datagrams wait in the system, as many as it holds.
+            let _ = timeout(hold, retired.wait_for(|retired| *retired)).await;
+        }
         if let Err(error) = received {
             tracing::warn!(source = %cx.counters.name, %error, "Cannot receive datagrams.");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -98,7 +105,8 @@ pub(crate) async fn serve(inlet: Inlet, lines: GraphiteLines, tag: TagId, cx: Co
         let mut sink = |datagram: &[u8], peer| step.take(datagram, peer);
         // Through the runtime, which may not have heard yet that something is there.
         let received = timeout(QUIET, datagrams.receive(&mut sink)).await;
-        step.finish();
+        // Nothing waits any more.
+        let _ = step.finish();
         if !matches!(received, Ok(Ok(count)) if count > 0) {
             break;
         }
@@ -121,6 +129,7 @@ struct Step<'a> {
     left: u64,
     pushed: u64,
     totals: Totals,
+    limits: Admission,
     arrival: i64,
 }
 
@@ -134,6 +143,7 @@ impl Receiver {
             batch: None,
             left: 0,
             pushed: 0,
+            limits: self.cx.limits.begin(),
             arrival: 0,
         }
     }
@@ -166,7 +176,7 @@ impl Step<'_> {
         }
         self.left = self.left.saturating_sub(needed);
         let src = peer.map_or(Address::NONE, Address::from_ip);
-        let Self { receiver, batch, totals, pushed, cx, .. } = self;
+        let Self { receiver, batch, totals, pushed, limits, cx, .. } = self;
         decode_datagram(self.options, datagram, now, &mut |event| {
             totals.received_items += 1;
             match event {
@@ -174,6 +184,7 @@ impl Step<'_> {
                     let entry = receiver.entry(&metric, &src, now);
                     let done = entry.and_then(|entry| {
                         cx.rules.check(&entry)?;
+                        limits.check(&entry)?;
                         Ok(batch.as_mut().ok_or(Refusal::NoRoom)?.push(&entry)?)
                     });
                     match done {
@@ -207,12 +218,14 @@ impl Step<'_> {
         self.totals.refuse_many(Refusal::LogRefused.index(), unsent);
     }
 
-    fn finish(mut self) {
+    /// Hands over what is left; how long nothing more should be taken.
+    fn finish(mut self) -> Duration {
         self.hand_over();
         if self.totals.received_bytes > 0 || self.totals.received_items > 0 {
             self.cx.counters.add(&self.totals);
             self.cx.rejects.hand_over();
             self.cx.counters.kept_rejects.set(self.cx.rejects.kept());
         }
+        self.limits.hold()
     }
 }

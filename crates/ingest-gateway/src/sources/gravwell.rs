@@ -24,6 +24,7 @@ use super::{Context, RejectLog, unix_nanos};
 use crate::children::Introduction;
 use crate::config::GravwellSource;
 use crate::counters::Totals;
+use crate::limits::LIMIT;
 use crate::rules::RULE;
 
 /// When the gateway stops, a connection is read until its socket is empty, this long at most.
@@ -45,11 +46,13 @@ enum Reason {
     LogRefused,
     /// A rule leaves it out: it is acknowledged all the same.
     Rule,
+    /// It is beyond a limit that drops: likewise.
+    Limit,
 }
 
 /// The reasons of this source.
 pub(crate) fn reasons() -> Vec<&'static str> {
-    vec!["protocol", "log-refused", RULE]
+    vec!["protocol", "log-refused", RULE, LIMIT]
 }
 
 /// Why a connection is not let in.
@@ -92,6 +95,7 @@ pub(crate) async fn serve(listener: TcpListener, gravwell: Gravwell, cx: Context
             numbers: Numbers::new(gravwell.tags.clone()),
             peer,
             window: Window::default(),
+            slow_until: None,
         };
         client.run(stream, gravwell.tls.clone())
     })
@@ -204,6 +208,8 @@ enum Held {
     No,
     /// Too much is not durable yet.
     Window,
+    /// More came than a limit allows.
+    Limit(Instant),
     /// The budget is used up.
     Budget(Pin<Box<dyn Future<Output = Grant> + Send>>),
 }
@@ -216,6 +222,8 @@ struct Client {
     numbers: Numbers,
     peer: IpAddr,
     window: Window,
+    /// Nothing is taken before, because of a limit.
+    slow_until: Option<Instant>,
 }
 
 impl Client {
@@ -277,6 +285,10 @@ impl Client {
         loop {
             let full = source.health() != Health::Accepting;
             session.set_accepting(!full);
+            let limit = match held {
+                Held::Limit(until) => Some(until),
+                _ => None,
+            };
             let oldest = self.window.sent.front().map(|sent| sent.ticket.clone());
             tokio::select! {
                 biased;
@@ -294,6 +306,11 @@ impl Client {
                 }
                 grant = granting(&mut held), if matches!(held, Held::Budget(_)) => {
                     granted = Some(grant);
+                    held = Held::No;
+                    session.resume();
+                }
+                () = sleep_until(limit.unwrap_or_else(Instant::now)), if limit.is_some() => {
+                    self.slow_until = None;
                     held = Held::No;
                     session.resume();
                 }
@@ -322,7 +339,10 @@ impl Client {
                         Err(error) => return End::Broken(error),
                     };
                     let wanted = batch.bytes() as u64;
-                    if self.window.bytes >= self.read_ahead {
+                    if let Some(until) = self.slow_until {
+                        session.hold();
+                        held = Held::Limit(until);
+                    } else if self.window.bytes >= self.read_ahead {
                         self.cx.counters.waits.add(1);
                         session.hold();
                         held = Held::Window;
@@ -350,7 +370,8 @@ impl Client {
     fn take(&mut self, batch: Batch<'_>, grant: Grant) -> Result<(), String> {
         let (receipt, bytes) = (batch.receipt(), batch.bytes() as u64);
         let mut entries = self.cx.source.batch(grant, unix_nanos(), self.cx.level);
-        let (mut pushed, mut ruled) = (0, 0);
+        let mut limits = self.cx.limits.begin();
+        let (mut pushed, mut ruled, mut limited) = (0, 0, 0);
         let mut refused = None;
         for entry in &batch {
             let tag = self.numbers.of(entry.tag).map_err(|error| error.to_string());
@@ -358,6 +379,10 @@ impl Client {
                 let entry = EntryRef { tag, ..entry };
                 if !self.cx.rules.admits(&entry) {
                     ruled += 1;
+                    return Ok(());
+                }
+                if limits.check(&entry).is_err() {
+                    limited += 1;
                     return Ok(());
                 }
                 entries.push(&entry).map(|()| pushed += 1).map_err(|error| error.to_string())
@@ -379,12 +404,15 @@ impl Client {
             totals.received_items = totals.received_items.max(pushed + 1);
         }
         totals.refuse_many(Reason::LogRefused as usize, totals.received_items - sent.entries);
-        totals.received_items += ruled;
+        totals.received_items += ruled + limited;
         totals.refuse_many(Reason::Rule as usize, ruled);
+        totals.refuse_many(Reason::Limit as usize, limited);
+        let hold = limits.hold();
+        self.slow_until = (!hold.is_zero()).then(|| Instant::now() + hold);
         self.cx.counters.add(&totals);
         match (refused, sent.ticket) {
             (Some(error), _) => Err(error),
-            // What rules leave out is done as soon as what came before it is.
+            // What rules and limits leave out is done as soon as what came before it is.
             (None, ticket) => {
                 self.window.add(Sent { ticket, receipt, bytes });
                 Ok(())

@@ -8,21 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest_entry::{Entry, TagId};
-use ingest_mux::Tags;
 use loggregator_consumer::client::{
     Consumer, Filter, Gateway, Item, Messages, Query, TlsOptions, TokenSource, TrafficController,
     WhenFull,
 };
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Context, unix_nanos};
 use crate::config::{
     LoggregatorKind, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull, SecretFrom,
 };
 use crate::counters::Totals;
+use crate::limits::LIMIT;
 use crate::map::loggregator::{Mapped, Mapper, Tagger, Transport};
 use crate::rules::RULE;
+use crate::template::Maker;
 
 /// The bytes of entries that are handed over at once, about.
 const BATCH: usize = 256 << 10;
@@ -36,11 +37,12 @@ enum Reason {
     LogRefused,
     DroppedOldest,
     Rule,
+    Limit,
 }
 
 /// The reasons of this source.
 pub(crate) fn reasons() -> Vec<&'static str> {
-    vec!["undecodable", "entry-limit", "log-refused", "dropped-oldest", RULE]
+    vec!["undecodable", "entry-limit", "log-refused", "dropped-oldest", RULE, LIMIT]
 }
 
 /// What this source has beside what all have.
@@ -51,33 +53,22 @@ pub(crate) struct Loggregator {
     pub(crate) tags: Vec<(LoggregatorKind, TagId)>,
     pub(crate) app_tags: Vec<(String, TagId)>,
     pub(crate) org_tags: Vec<(String, TagId)>,
-    pub(crate) numbers: Tags,
 }
 
 impl Loggregator {
     /// What makes entries of a stream's messages.
-    fn mapper(&self, app: Option<&String>) -> Mapper {
+    fn mapper(&self, app: Option<&String>, maker: Option<Arc<Maker>>) -> Mapper {
         let Self { config, tag, .. } = self;
         let transport = Transport {
             endpoint: config.endpoint.clone(),
             app: app.cloned(),
             shard_id: config.group.clone(),
         };
-        let mut tagger = Tagger::new(*tag)
+        let tagger = Tagger::new(*tag)
             .kinds(self.tags.clone())
             .apps(self.app_tags.clone())
-            .orgs(self.org_tags.clone());
-        if let Some(per) = config.tag_per {
-            let numbers = self.numbers.clone();
-            let number = move |name: &_| match numbers.number(name) {
-                Ok(number) => Some(number),
-                Err(error) => {
-                    tracing::error!(%error, "A tag could not be made.");
-                    None
-                }
-            };
-            tagger = tagger.per(per, config.tag.clone(), config.max_tags, number);
-        }
+            .orgs(self.org_tags.clone())
+            .made(maker);
         Mapper::new(tagger, transport)
     }
 }
@@ -102,7 +93,7 @@ impl TokenSource for Token {
 pub(crate) async fn serve(source: Loggregator, cx: Context) {
     let (config, tls) = (&source.config, source.tls.clone());
     let token = Arc::new(Token(config.token.clone()));
-    let mapper = |app: Option<&String>| source.mapper(app);
+    let mapper = |app: Option<&String>| source.mapper(app, cx.maker.clone());
     let (buffer, when_full) = (
         config.buffer,
         match config.when_full {
@@ -255,6 +246,7 @@ impl<'a> Round<'a> {
     async fn hand_over(mut self) -> Result<Option<ingest_mux::Ticket>, ()> {
         let mut ticket = None;
         let mut refused = None;
+        let mut limits = self.cx.limits.begin();
         if !self.entries.is_empty() {
             let source = &self.cx.source;
             let grant = source.grant(self.bytes as u64).await;
@@ -262,6 +254,10 @@ impl<'a> Round<'a> {
             for entry in &self.entries {
                 if !self.cx.rules.admits(&entry.as_ref()) {
                     self.totals.refuse(Reason::Rule as usize);
+                    continue;
+                }
+                if limits.check(&entry.as_ref()).is_err() {
+                    self.totals.refuse(Reason::Limit as usize);
                     continue;
                 }
                 match batch.push(&entry.as_ref()) {
@@ -285,6 +281,8 @@ impl<'a> Round<'a> {
             ticket = sent.ticket;
         }
         self.cx.counters.add(&self.totals);
+        let mut stopping = self.cx.stopping.clone();
+        let _ = timeout(limits.hold(), stopping.wait_for(|stop| *stop)).await;
         match refused {
             None => Ok(ticket),
             Some(error) => {

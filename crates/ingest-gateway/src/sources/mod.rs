@@ -23,9 +23,12 @@ use ingest_mux::{Level, Source};
 use tokio::sync::watch;
 
 use crate::counters::SourceCounters;
+use crate::limits::SourceLimits;
 use crate::rules::SourceRules;
+use crate::template::Maker;
 
 pub(crate) use allowed::Allowed;
+pub(crate) use rate::Rate;
 pub(crate) use reject_log::RejectLog;
 pub(crate) use reject_store::RejectStore;
 
@@ -39,6 +42,10 @@ pub(crate) struct Context {
     pub(crate) allowed: Arc<Allowed>,
     /// What of it is kept.
     pub(crate) rules: SourceRules,
+    /// How much of that is taken in a second.
+    pub(crate) limits: SourceLimits,
+    /// What makes the tags of its entries, if they are made.
+    pub(crate) maker: Option<Arc<Maker>>,
     pub(crate) level: Level,
     /// Most bytes of one read.
     pub(crate) read_bytes: usize,

@@ -28,11 +28,16 @@ impl Rate {
 
     /// Whether one more may come; it has, then.
     pub(crate) fn admit(&mut self) -> bool {
-        let admitted = self.left >= 1.0;
+        let admitted = self.has(1);
         if admitted {
             self.left -= 1.0;
         }
         admitted
+    }
+
+    /// Whether so many may come, or more than those of a second that may come alone.
+    pub(crate) fn has(&self, items: u64) -> bool {
+        self.left >= (items as f64).min(self.per_second)
     }
 
     /// So many have come, allowed or not: how long to wait until that is made good.

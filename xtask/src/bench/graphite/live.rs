@@ -108,11 +108,12 @@ fn into(source: &str, what: What, context: &Context) -> Result<Sample> {
 fn relayed(format: &str, context: &Context) -> Result<Sample> {
     let mut sink = Side::start(SINK, &())?;
     let target: SocketAddr = sink.hear()?;
-    let gateway = Gateway::configured(&format!(
+    let config = format!(
         "[admin]\nenabled = false\n[sources.graphite]\ntype = \"graphite\"\n\
          listen = \"127.0.0.1:0\"\n[destinations.out]\ntype = \"graphite\"\n\
          targets = [\"{target}\"]\nformat = \"{format}\"\n"
-    ))?;
+    );
+    let gateway = Gateway::configured(&config, &[])?;
     let before = gateway.cpu()?;
     let to = gateway.address("graphite")?;
     let (what, seconds) = (What::Lines, context.time.as_secs_f64());

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::decode::run as decode;
 pub(crate) use self::live::{SENDER, SINK, send, sink};
 pub(crate) use self::peers::peers;
+pub(super) use self::points::{POINTS, stream};
 use super::case::{Bar, Case, Figure, Sample};
 use super::process::Side;
 use super::usage::Spent;

@@ -8,7 +8,7 @@ use graphite_proto::{MetricRef, Timestamp};
 use super::What;
 
 /// Points, each of a series of its own.
-pub(super) const POINTS: usize = 10_000;
+pub(in crate::bench) const POINTS: usize = 10_000;
 /// Points of a frame.
 const FRAME: usize = 500;
 
@@ -33,7 +33,7 @@ fn points(tagged: bool) -> impl Iterator<Item = Point> {
 }
 
 /// The stream.
-pub(super) fn stream(what: What) -> Result<Vec<u8>> {
+pub(in crate::bench) fn stream(what: What) -> Result<Vec<u8>> {
     let mut stream = Vec::new();
     match what {
         What::Copy | What::Lines | What::Tagged => {

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub(crate) fn run((job, dir): (Job, PathBuf)) -> Result<()> {
 
 fn measure(job: &Job, dir: &Path) -> Result<Alone> {
     let (data, time) = (data(), Duration::from_secs_f64(job.seconds));
-    let mut client = Client::connect(job)?;
+    let mut client = Lone::connect(job.to)?;
     let mut bare = Bare::create(dir)?;
     let (mut acks, mut syncs) = (Vec::new(), Vec::new());
     let (meter, start) = (Meter::start(), Instant::now());
@@ -65,18 +65,20 @@ fn ms(since: Instant) -> f64 {
 }
 
 /// A client with nothing around its machine.
-struct Client {
+#[derive(Debug)]
+pub(crate) struct Lone {
     machine: ClientMachine,
     stream: TcpStream,
     tag: TagId,
 }
 
-impl Client {
-    fn connect(job: &Job) -> Result<Self> {
+impl Lone {
+    /// A client with the benchmarks' secret and tag.
+    pub(crate) fn connect(to: SocketAddr) -> Result<Self> {
         let tag = TagName::new(TAG)?;
         let config = ClientConfig { tags: vec![tag.clone()], ..ClientConfig::default() };
         let machine = ClientMachine::new(config, Instant::now());
-        let stream = TcpStream::connect(job.to)?;
+        let stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         let mut client = Self { machine, stream, tag: TagId::DEFAULT };
@@ -104,7 +106,7 @@ impl Client {
     }
 
     /// Sends an entry: how many ms it took to be acknowledged.
-    fn send(&mut self, data: &[u8], number: u64) -> Result<f64> {
+    pub(crate) fn send(&mut self, data: &[u8], number: u64) -> Result<f64> {
         let start = Instant::now();
         self.machine.send(entry(data, self.tag, number))?;
         while self.machine.outstanding() > 0 {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::client::run as client;
 pub(crate) use self::codec::run as codec;
-pub(crate) use self::lone::run as lone;
+pub(crate) use self::lone::{Lone, run as lone};
 pub(crate) use self::oneway::{sender, sink};
 pub(crate) use self::server::run as server;
 use super::case::{Bar, Case, Context, Figure, Sample};

@@ -78,6 +78,13 @@ function sourceCard(source, then, span) {
   if (source.connections.aborted + source.connections.refused > 0) {
     notes.push([`connections: ${source.connections.aborted} broken, ${source.connections.refused} not let in`, ""]);
   }
+  if (source.template) {
+    const { template, tags, most, replaced, missing, too_many } = source.template;
+    const plain = reasons({ "nothing to make it of": missing, "too many tags": too_many });
+    notes.push([`tags of ${template}: ${number(tags)} of ${number(most)}`, too_many > 0 ? "warn" : ""]);
+    if (plain) notes.push([`plain tag: ${plain}`, "warn"]);
+    if (replaced > 0) notes.push([`tags with something replaced: ${number(replaced)} entries`, ""]);
+  }
   if (source.kernel_drops > 0) notes.push([`dropped by the kernel: ${number(source.kernel_drops)} datagrams`, "bad"]);
   if (source.children && source.children.length > 0) notes.push([`${source.children.length} ingesters behind it`, ""]);
   if (!source.balanced) notes.push(["its accounts do not add up: a bug", "bad"]);
@@ -104,6 +111,23 @@ function outputCard(output, then, span) {
   if (!output.configured) notes.push(["not in the configuration any more", "warn"]);
   if (!output.balanced) notes.push(["its accounts do not add up: a bug", "bad"]);
   return card(output.name, output.type, rows, notes);
+}
+
+function ruleCard(rule, then, span) {
+  return card(rule.name, `rule · ${rule.action}`, [
+    ["dropped/s", number(grown(rule, then, span, (one) => one.dropped))],
+    ["kept", number(rule.kept)],
+    ["dropped", number(rule.dropped)],
+  ], []);
+}
+
+function limitCard(limit, then, span) {
+  return card(limit.name, `limit · ${limit.on_limit}`, [
+    ["passed/s", number(grown(limit, then, span, (one) => one.passed))],
+    ["passed", number(limit.passed)],
+    ["dropped", number(limit.dropped), limit.dropped > 0 ? "warn" : ""],
+    ["waits", number(limit.waits)],
+  ], []);
 }
 
 function logCards(log, then, span) {
@@ -173,6 +197,12 @@ function show(now) {
   id("loss").className = losses > 0 ? "warn" : "";
   const cards = (list, old, make) => list.map((one) => make(one, then && byName(old, one.name), span));
   id("sources").replaceChildren(...cards(now.sources, then && then.sources, sourceCard));
+  const rules = now.rules || [], limits = now.limits || [];
+  id("policy").hidden = rules.length + limits.length === 0;
+  id("decided").replaceChildren(
+    ...cards(rules, then && then.rules, ruleCard),
+    ...cards(limits, then && then.limits, limitCard),
+  );
   id("outputs").replaceChildren(...cards(now.outputs, then && then.outputs, outputCard));
   id("log").replaceChildren(...logCards(now.log, then && then.log, span));
   before = now;

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 pub use self::log::LogReport;
 pub use self::output::{Lag, LinkReport, OutputReport};
-pub use self::source::{Connections, Entries, Received, SourceReport};
+pub use self::source::{Connections, Entries, Received, SourceReport, TemplateReport};
 use super::view::View;
+use crate::limits::Limit;
 use crate::rules::Rule;
 
 /// A moment of the gateway; its JSON is `/status`.
@@ -41,6 +42,10 @@ pub struct Report {
     /// sources as well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleReport>,
+    /// The limits, in the order of the configuration. What they drop is in the accounts of the sources
+    /// as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitReport>,
 }
 
 /// A rule, and what it did in this run.
@@ -64,6 +69,34 @@ impl RuleReport {
             action: rule.config.action.as_str(),
             kept: rule.kept.get(),
             dropped: rule.dropped.get(),
+        }
+    }
+}
+
+/// A limit, and what it did in this run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LimitReport {
+    /// Its name.
+    pub name: String,
+    /// `block` or `drop`.
+    pub on_limit: &'static str,
+    /// Entries that it let pass.
+    pub passed: u64,
+    /// Entries that it dropped.
+    pub dropped: u64,
+    /// Times that reading waited for it.
+    pub waits: u64,
+}
+
+impl LimitReport {
+    fn new(limit: &Limit) -> Self {
+        Self {
+            name: limit.config.name.clone(),
+            on_limit: limit.config.on_limit.as_str(),
+            passed: limit.passed.get(),
+            dropped: limit.dropped.get(),
+            waits: limit.waits.get(),
         }
     }
 }
@@ -99,6 +132,7 @@ impl Report {
             sources,
             outputs,
             rules: view.rules().iter().map(|rule| RuleReport::new(rule)).collect(),
+            limits: view.limits().iter().map(|limit| LimitReport::new(limit)).collect(),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::children::Child;
 use crate::counters::SourceCounters;
+use crate::template::Maker;
 
 /// The reason of items that the log dropped when it was full (`log.on_full = "drop-newest"`).
 const LOG_FULL: &str = "log-full";
@@ -36,12 +37,46 @@ pub struct SourceReport {
     pub waits: u64,
     /// Times that reading waited because a connection sent more than its rate allows.
     pub rate_waits: u64,
+    /// The tags that its template makes, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateReport>,
     /// Refused items that were kept under the source's `rejects`.
     pub kept_rejects: u64,
     /// Datagrams that the kernel dropped: not items.
     pub kernel_drops: u64,
     /// The account holds.
     pub balanced: bool,
+}
+
+/// What a template for tags made in this run, or since it is the source's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TemplateReport {
+    /// The template.
+    pub template: String,
+    /// Different tags that it made.
+    pub tags: u64,
+    /// How many it makes at most.
+    pub most: u64,
+    /// Entries whose tag has `_` in the place of something that a tag cannot hold.
+    pub replaced: u64,
+    /// Entries with the plain tag, because they do not bring what the template wants.
+    pub missing: u64,
+    /// Entries with the plain tag, because there are too many tags.
+    pub too_many: u64,
+}
+
+impl TemplateReport {
+    fn new(maker: &Maker) -> Self {
+        Self {
+            template: maker.template().to_string(),
+            tags: maker.made() as u64,
+            most: maker.most() as u64,
+            replaced: maker.replaced.get(),
+            missing: maker.missing.get(),
+            too_many: maker.too_many.get(),
+        }
+    }
 }
 
 /// What came in at a source.
@@ -105,6 +140,7 @@ impl SourceReport {
             children: source.children.list(),
             waits: source.waits.get(),
             rate_waits: source.rate_waits.get(),
+            template: source.maker().map(|maker| TemplateReport::new(&maker)),
             kept_rejects: source.kept_rejects.get(),
             kernel_drops: source.kernel_drops.get(),
         }

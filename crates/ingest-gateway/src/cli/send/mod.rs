@@ -30,6 +30,22 @@ pub(super) fn run(args: &SendArgs) -> anyhow::Result<Exit> {
     sent
 }
 
+/// Sends these bytes, which end with a whole item, and waits for the acknowledgement.
+pub(super) async fn feed(args: &SendArgs, bytes: Vec<u8>) -> anyhow::Result<()> {
+    let mut counts = Counts::default();
+    let mut sink = Sink::open(args).await?;
+    let piece = input::Piece { bytes, ..input::Piece::default() };
+    sink.send(&piece, &mut counts).await?;
+    let end = sink.finish(Duration::from_secs(args.wait), &mut counts).await?;
+    if counts.unsendable > 0 {
+        anyhow::bail!("{} items have no form in this protocol", counts.unsendable);
+    }
+    match end {
+        End::Acknowledged | End::Unknown => Ok(()),
+        End::Missing(count) => anyhow::bail!("{count} items were not acknowledged"),
+    }
+}
+
 async fn send(args: &SendArgs) -> anyhow::Result<Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle signals")?;
     let mut sink = Sink::open(args).await?;

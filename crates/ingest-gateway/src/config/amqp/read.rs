@@ -9,9 +9,12 @@ use crate::config::sources::Source;
 use crate::config::tls::read_client_if_named;
 use crate::config::values::set;
 use crate::config::walk::{Node, Table};
+use crate::template::Known;
 
 /// Bytes of the longest name in the protocol.
 const MAX_NAME: usize = 255;
+/// What templates can be made of.
+const MESSAGE: &[Known] = &[Known::Path, Known::PathPart, Known::Tag, Known::Key, Known::KeyPart];
 const LEAST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// Most binding patterns.
 const MAX_PATTERNS: usize = 1000;
@@ -36,7 +39,7 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
     let prefetch = table.key("prefetch").and_then(|node| node.count(1, 65_535));
     set(&mut amqp.prefetch, prefetch.and_then(|count| u16::try_from(count).ok()));
     set(&mut amqp.ack, table.key("ack").and_then(|node| node.choice()));
-    read_lines(table, source, &mut amqp.lines);
+    read_lines(table, source, &mut amqp.lines, MESSAGE);
     source.config.kind = SourceKind::Amqp(Box::new(amqp));
 }
 

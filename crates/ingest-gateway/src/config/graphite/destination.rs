@@ -5,6 +5,7 @@ use std::time::Duration;
 use graphite_proto::hashing::Node as Server;
 
 use crate::config::choice::choice;
+use crate::config::targets;
 use crate::config::tls::{ClientTls, read_client_if_named};
 use crate::config::values::set;
 use crate::config::walk::{Node, Table};
@@ -110,7 +111,9 @@ const TARGETS: &str =
 /// `type = "graphite"` among the destinations.
 pub(in crate::config) fn read_destination(table: &mut Table<'_>) -> Option<GraphiteDestination> {
     let node = table.required("targets", TARGETS);
-    let targets = node.as_ref().and_then(read_targets);
+    let targets = node
+        .as_ref()
+        .and_then(|node| targets::read(node, MAX_TARGETS, TARGETS, "each server once", |_| None));
     let mut read = GraphiteDestination {
         targets: Vec::new(),
         format: GraphiteWire::default(),
@@ -155,30 +158,6 @@ fn read_settle(node: &Node<'_>) -> Option<Duration> {
     }
     node.wrong(node.found(), "a time from 10ms to 30s", None);
     None
-}
-
-fn read_targets(node: &Node<'_>) -> Option<Vec<Server>> {
-    let texts = node.strings(TARGETS)?;
-    if texts.len() > MAX_TARGETS {
-        node.wrong(format!("{} targets", texts.len()), format!("at most {MAX_TARGETS}"), None);
-        return None;
-    }
-    let mut targets: Vec<Server> = Vec::with_capacity(texts.len());
-    let mut complete = true;
-    for (text, node) in texts {
-        match text.parse::<Server>() {
-            Ok(target) if targets.contains(&target) => {
-                node.wrong(format!("{} a second time", node.found()), "each server once", None);
-                complete = false;
-            }
-            Ok(target) => targets.push(target),
-            Err(error) => {
-                node.wrong(format!("{} ({error})", node.found()), TARGETS, None);
-                complete = false;
-            }
-        }
-    }
-    complete.then_some(targets)
 }
 
 /// Hashes that tell servers apart by less than what the list has of them.

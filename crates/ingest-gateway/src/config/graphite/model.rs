@@ -7,6 +7,7 @@ use ingest_entry::TagName;
 
 use crate::config::addr::ListenAddr;
 use crate::config::choice::choice;
+use crate::config::template::TagTemplate;
 use crate::config::tls::ServerTls;
 use crate::units::Network;
 
@@ -172,8 +173,10 @@ impl Default for GraphiteUdpSource {
 /// How Graphite lines are read and become entries, whatever brought them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphiteLines {
-    /// The tag of the entries.
+    /// The tag of the entries; with a template, of those that it makes none for.
     pub tag: TagName,
+    /// What tags are made of. `None`: all entries have the one.
+    pub template: Option<TagTemplate>,
     /// What becomes an enumerated value.
     pub values: Values,
     /// Whose rules decide what a line is.
@@ -200,6 +203,7 @@ impl Default for GraphiteLines {
     fn default() -> Self {
         Self {
             tag: TagName::new("graphite").expect("letters are a tag name"),
+            template: None,
             values: Values::default(),
             profile: Profile::default(),
             tagged: Tagged::default(),

@@ -9,15 +9,19 @@ use super::model::{
 use crate::config::listen;
 use crate::config::model::SourceKind;
 use crate::config::sources::{Source, networks};
+use crate::config::template;
 use crate::config::tls::read_server;
 use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
+use crate::template::Known;
 
 const MAX_LINE: Sizes = Sizes { least: 256, most: Some(16 << 20), example: "16 KiB" };
 const MAX_FRAME: Sizes = Sizes { least: 1 << 10, most: Some(64 << 20), example: "1 MiB" };
 const MAX_DATAGRAM_LINE: Sizes = Sizes { least: 256, most: Some(65_535), example: "16 KiB" };
 const READ_AHEAD: Sizes = Sizes { least: 64 << 10, most: None, example: "4 MiB" };
 const RECEIVE_BUFFER: Sizes = Sizes { least: 4 << 10, most: Some(1 << 30), example: "4 MiB" };
+/// What templates can be made of.
+const POINT: &[Known] = &[Known::Path, Known::PathPart, Known::Tag];
 const LEAST_IDLE: Duration = Duration::from_millis(100);
 const LEAST_BOUND: Duration = Duration::from_secs(1);
 
@@ -31,7 +35,7 @@ pub(in crate::config) fn read_tcp<'a>(
     graphite.tls = read_server(table);
     graphite.allow_public = graphite.tls.is_some();
     source.listen = listen::read(table, &mut graphite.listen, &mut graphite.allow_public);
-    read_lines(table, source, &mut graphite.lines);
+    read_lines(table, source, &mut graphite.lines, POINT);
     read_stream(table, source, &mut graphite);
     set(&mut graphite.proxies, table.key("proxies").and_then(|node| networks(&node)));
     source.config.kind = SourceKind::Graphite(Box::new(graphite));
@@ -43,7 +47,7 @@ pub(in crate::config) fn read_unix<'a>(table: &mut Table<'a>, source: &mut Sourc
     let mut stream = GraphiteSource::default();
     let mut socket = UnixSocket::default();
     set(&mut socket, table.key("socket").and_then(|node| node.choice()));
-    read_lines(table, source, &mut stream.lines);
+    read_lines(table, source, &mut stream.lines, POINT);
     match socket {
         UnixSocket::Datagram => {
             read_length(table, "max_line", MAX_DATAGRAM_LINE, &mut stream.lines.max_line);
@@ -94,7 +98,7 @@ fn read_stream<'a>(table: &mut Table<'a>, source: &mut Source<'a>, graphite: &mu
 pub(in crate::config) fn read_udp<'a>(table: &mut Table<'a>, source: &mut Source<'a>) {
     let mut graphite = GraphiteUdpSource::default();
     source.listen = listen::read(table, &mut graphite.listen, &mut graphite.allow_public);
-    read_lines(table, source, &mut graphite.lines);
+    read_lines(table, source, &mut graphite.lines, POINT);
     read_length(table, "max_line", MAX_DATAGRAM_LINE, &mut graphite.lines.max_line);
     let buffer = table.key("receive_buffer").and_then(|node| node.size(RECEIVE_BUFFER));
     set(&mut graphite.receive_buffer, buffer);
@@ -106,9 +110,10 @@ pub(in crate::config) fn read_lines<'a>(
     table: &mut Table<'a>,
     source: &mut Source<'a>,
     lines: &mut GraphiteLines,
+    known: &[Known],
 ) {
-    source.tag = table.key("tag");
-    set(&mut lines.tag, source.tag.as_ref().and_then(Node::tag));
+    let (named, plain) = (&mut source.tag, &mut lines.tag);
+    lines.template = template::read_with_bound(table, named, plain, known);
     set(&mut lines.values, table.key("values").and_then(|node| node.choice()));
     set(&mut lines.profile, table.key("profile").and_then(|node| node.choice()));
     set(&mut lines.tagged, table.key("tagged").and_then(|node| node.choice()));

@@ -9,6 +9,7 @@ use crate::config::listen;
 use crate::config::model::SourceKind;
 use crate::config::outflow;
 use crate::config::sources::Source;
+use crate::config::targets;
 use crate::config::tls::{read_client, read_server};
 use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
@@ -75,31 +76,8 @@ const TARGETS: &str =
     "an array of targets such as \"tcp://10.0.0.1:4023\", \"tls://HOST\" or \"pipe://PATH\"";
 
 fn read_targets(node: &Node<'_>) -> Option<Vec<Target>> {
-    let texts = node.strings(TARGETS)?;
-    if texts.len() > MAX_TARGETS {
-        node.wrong(format!("{} targets", texts.len()), format!("at most {MAX_TARGETS}"), None);
-        return None;
-    }
-    let mut targets: Vec<Target> = Vec::with_capacity(texts.len());
-    let mut complete = true;
-    for (text, node) in texts {
-        match text.parse::<Target>() {
-            Ok(target) if targets.contains(&target) => {
-                node.wrong(format!("{} a second time", node.found()), "each target once", None);
-                complete = false;
-            }
-            Ok(target) if !has_port(&target) => {
-                node.wrong(format!("{} (no port from 1 to 65535)", node.found()), TARGETS, None);
-                complete = false;
-            }
-            Ok(target) => targets.push(target),
-            Err(error) => {
-                node.wrong(format!("{} ({error})", node.found()), TARGETS, None);
-                complete = false;
-            }
-        }
-    }
-    complete.then_some(targets)
+    let lacks = |target: &Target| (!has_port(target)).then_some("no port from 1 to 65535");
+    targets::read(node, MAX_TARGETS, TARGETS, "each target once", lacks)
 }
 
 /// Whether what stands for the port of a target can be one. A pipe has none.

@@ -8,6 +8,7 @@ use crate::config::addr::ListenAddr;
 use crate::config::choice::choice;
 use crate::config::secret::SecretFrom;
 use crate::config::tls::ServerTls;
+use crate::template::Template;
 
 /// Hydra's web sockets and HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +26,11 @@ pub struct HydraSource {
     /// Origins that requests may come from, beside those on the host they name and browser
     /// extensions.
     pub origins: Vec<String>,
-    /// The tag of entries that bring no `hydra-tag`.
+    /// The tag of entries that bring no `hydra-tag`; with a template, of those that it makes none
+    /// for.
     pub tag: TagName,
+    /// What tags are made of for entries that bring no `hydra-tag`.
+    pub template: Option<Template>,
     /// What is attached to entries.
     pub values: HydraValues,
     /// Whose replies and reports are copied.
@@ -43,7 +47,7 @@ pub struct HydraSource {
     pub read_ahead: u64,
     /// The connections held at once; further ones wait.
     pub max_connections: usize,
-    /// Tags that clients may bring into being in one run.
+    /// Tags that clients may bring into being in one run, and as many that the template may.
     pub max_tags: usize,
     /// Web sockets that are silent for longer, and answer no ping, are closed. `None`: never.
     pub idle_timeout: Option<Duration>,
@@ -61,6 +65,7 @@ impl Default for HydraSource {
             hosts: Vec::new(),
             origins: Vec::new(),
             tag: TagName::new("hydra").expect("letters are a tag name"),
+            template: None,
             values: HydraValues::default(),
             dialect: HydraDialect::default(),
             compat: HydraCompat::default(),

@@ -6,12 +6,16 @@ use super::model::HydraSource;
 use crate::config::listen;
 use crate::config::model::SourceKind;
 use crate::config::sources::Source;
+use crate::config::template;
 use crate::config::tls::read_server;
 use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
+use crate::template::Known;
 
 const MAX_MESSAGE: Sizes = Sizes { least: 1 << 10, most: Some(64 << 20), example: "1 MiB" };
 const READ_AHEAD: Sizes = Sizes { least: 64 << 10, most: None, example: "4 MiB" };
+/// What templates can be made of.
+const REQUEST: &[Known] = &[Known::Topic, Known::Header];
 const LEAST_IDLE: Duration = Duration::from_secs(1);
 const LEAST_INGEST: Duration = Duration::from_millis(1);
 /// Most hosts, or origins, of a list.
@@ -33,8 +37,7 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
     };
     set(&mut hydra.hosts, table.key("hosts").and_then(|node| list(&node)));
     set(&mut hydra.origins, table.key("origins").and_then(|node| list(&node)));
-    source.tag = table.key("tag");
-    set(&mut hydra.tag, source.tag.as_ref().and_then(Node::tag));
+    hydra.template = template::read(table, &mut source.tag, &mut hydra.tag, REQUEST);
     set(&mut hydra.values, table.key("values").and_then(|node| node.choice()));
     set(&mut hydra.dialect, table.key("dialect").and_then(|node| node.choice()));
     set(&mut hydra.compat, table.key("compat").and_then(|node| node.choice()));

@@ -5,6 +5,7 @@ use ingest_entry::TagName;
 use crate::config::choice::choice;
 use crate::config::secret::SecretFrom;
 use crate::config::tls::ClientTls;
+use crate::template::{Known, Template};
 
 /// A platform's logs and metrics, read from one of its servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct LoggregatorSource {
     pub token: SecretFrom,
     /// How TLS is set up.
     pub tls: ClientTls,
-    /// The tag of the entries.
+    /// The tag of the entries that have no other.
     pub tag: TagName,
     /// Other tags for some kinds.
     pub tags: Vec<(LoggregatorKind, TagName)>,
@@ -32,9 +33,9 @@ pub struct LoggregatorSource {
     pub app_tags: Vec<(String, TagName)>,
     /// Other tags for some organizations, by name or GUID.
     pub org_tags: Vec<(String, TagName)>,
-    /// A tag for each application, space or organization that has none of its own: `TAG-…`.
-    pub tag_per: Option<LoggregatorPer>,
-    /// How many tags are made at most; entries beyond that get `tag`.
+    /// What tags are made of for entries that have none of those; `tag_per` is one: `TAG-{app}`.
+    pub template: Option<Template>,
+    /// How many tags it makes at most; entries beyond that get `tag`.
     pub max_tags: usize,
     /// How many messages wait for the log.
     pub buffer: usize,
@@ -54,6 +55,20 @@ choice! {
         Space = "space",
         /// An organization, by name.
         Org = "org",
+    }
+}
+
+impl LoggregatorPer {
+    /// The template that makes `TAG-…`.
+    pub(super) fn template(self, tag: &TagName) -> Option<Template> {
+        let field = match self {
+            Self::App => Known::App,
+            Self::AppName => Known::AppName,
+            Self::Space => Known::Space,
+            Self::Org => Known::Org,
+        };
+        let text = format!("{tag}-{{{}}}", field.as_str());
+        Template::parse(&text, &[field], TagName::allows).ok()
     }
 }
 

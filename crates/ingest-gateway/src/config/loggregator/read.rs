@@ -9,13 +9,18 @@ use crate::config::Choice as _;
 use crate::config::choice::one_of;
 use crate::config::model::SourceKind;
 use crate::config::sources::Source;
+use crate::config::template;
 use crate::config::tls::read_client;
 use crate::config::values::set;
 use crate::config::walk::{Node, Table};
+use crate::template::Known;
 
 /// Most applications of a source; each has a connection, but for the gateway's.
 const MAX_APPS: usize = 1000;
 const APPS: &str = "an array of at most 1000 applications' GUIDs";
+/// What templates can be made of.
+const MESSAGE: &[Known] =
+    &[Known::Org, Known::Space, Known::App, Known::AppName, Known::SourceType];
 const TOKEN: &str = "\"env:NAME\", \"file:PATH\" or \"literal:TEXT\"";
 
 /// `type = "loggregator"`.
@@ -38,15 +43,22 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
     let group = table.key("group").and_then(|node| {
         node.string("a text that those who share the envelopes have in common").map(str::to_owned)
     });
-    source.tag = table.key("tag");
-    let tag = match &source.tag {
-        Some(node) => node.tag(),
-        None => TagName::new("loggregator").ok(),
-    };
+    let mut tag = TagName::new("loggregator").ok();
+    let mut template = None;
+    if let Some(tag) = &mut tag {
+        template = template::read(table, &mut source.tag, tag, MESSAGE);
+    }
     let tags = table.sub_table("tags").map_or_else(Vec::new, read_tags);
     let app_tags = table.sub_table("app_tags").map_or_else(Vec::new, read_named_tags);
     let org_tags = table.sub_table("org_tags").map_or_else(Vec::new, read_named_tags);
-    let tag_per = table.key("tag_per").and_then(|node| node.choice::<LoggregatorPer>());
+    if let Some(node) = table.key("tag_per") {
+        let of = node.choice::<LoggregatorPer>();
+        if template.is_some() {
+            node.wrong(node.found(), "one of the two: the template in \"tag\" says it too", None);
+        } else if let (Some(of), Some(tag)) = (of, &tag) {
+            template = of.template(tag);
+        }
+    }
     let (mut max_tags, mut buffer) = (1000, 10_000);
     set(&mut max_tags, table.key("max_tags").and_then(|node| node.count(1, 65_000)));
     set(&mut buffer, table.key("buffer").and_then(|node| node.count(1, 1_000_000)));
@@ -64,7 +76,7 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
             tags,
             app_tags,
             org_tags,
-            tag_per,
+            template,
             max_tags,
             buffer,
             when_full,

@@ -1,54 +1,35 @@
 //! Which tag an entry gets: of its application, its organization, its kind, or one made for it.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::sync::Arc;
 
-use ingest_entry::{TagId, TagName, ValuesRef};
+use ingest_entry::{TagId, ValuesRef};
 
-use crate::config::{LoggregatorKind, LoggregatorPer};
+use crate::config::LoggregatorKind;
+use crate::template::{self, Field, Fields, Maker, Name};
 
 /// Values that name the application, the first that is there first.
 const APP: [&str; 4] = ["app_id", "applicationId", "tags.app_id", "lg.app"];
 const APP_NAME: &str = "tags.app_name";
 const SPACE: [&str; 2] = ["tags.space_name", "tags.space_id"];
+const SOURCE_TYPE: [&str; 2] = ["source_type", "tags.source_type"];
 const ORG: [&str; 2] = ["tags.organization_name", "tags.organization_id"];
 
-/// Gives a tag its number.
-type Number = Box<dyn FnMut(&TagName) -> Option<TagId> + Send>;
-
 /// Gives entries their tags: an application's own, else its organization's, else its kind's, else
-/// one that is made for each application, space or organization, else the source's.
+/// one that a template makes, else the source's.
+#[derive(Debug)]
 pub struct Tagger {
-    tag: TagId,
     apps: Vec<(String, TagId)>,
     orgs: Vec<(String, TagId)>,
     kinds: Vec<(LoggregatorKind, TagId)>,
-    made: Option<Made>,
-}
-
-impl fmt::Debug for Tagger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tagger").field("tag", &self.tag).finish_non_exhaustive()
-    }
-}
-
-/// Tags that are made when they are needed.
-struct Made {
-    per: LoggregatorPer,
-    /// What their names begin with.
-    name: TagName,
-    most: usize,
-    known: HashMap<String, TagId>,
-    number: Number,
-    /// How many entries got the source's tag since there were too many.
-    refused: u64,
+    others: template::Tagger,
 }
 
 impl Tagger {
     /// One tag for all.
     #[must_use]
     pub const fn new(tag: TagId) -> Self {
-        Self { tag, apps: Vec::new(), orgs: Vec::new(), kinds: Vec::new(), made: None }
+        let others = template::Tagger::plain(tag);
+        Self { apps: Vec::new(), orgs: Vec::new(), kinds: Vec::new(), others }
     }
 
     /// Others for some kinds.
@@ -72,23 +53,16 @@ impl Tagger {
         self
     }
 
-    /// A tag `NAME-…` for each application, space or organization, `most` at most.
+    /// Tags made by a template for what has none of those.
     #[must_use]
-    pub fn per(
-        mut self,
-        per: LoggregatorPer,
-        name: TagName,
-        most: usize,
-        number: impl FnMut(&TagName) -> Option<TagId> + Send + 'static,
-    ) -> Self {
-        let (known, number) = (HashMap::new(), Box::new(number));
-        self.made = Some(Made { per, name, most, known, number, refused: 0 });
+    pub fn made(mut self, maker: Option<Arc<Maker>>) -> Self {
+        self.others = template::Tagger::new(self.own(), maker);
         self
     }
 
     /// The source's own.
     pub(super) const fn own(&self) -> TagId {
-        self.tag
+        self.others.own()
     }
 
     /// The tag of an entry with these values.
@@ -109,32 +83,24 @@ impl Tagger {
         if let Some((_, tag)) = self.kinds.iter().find(|(of, _)| *of == kind) {
             return *tag;
         }
-        self.made.as_mut().and_then(|made| made.tag(values)).unwrap_or(self.tag)
+        self.others.tag(&Message(values))
     }
 }
 
-impl Made {
-    fn tag(&mut self, values: ValuesRef<'_>) -> Option<TagId> {
-        let key = match self.per {
-            LoggregatorPer::App => first(values, &APP).or_else(|| source(values)),
-            LoggregatorPer::AppName => text(values, APP_NAME),
-            LoggregatorPer::Space => first(values, &SPACE),
-            LoggregatorPer::Org => first(values, &ORG),
-        }?;
-        if let Some(tag) = self.known.get(key) {
-            return Some(*tag);
-        }
-        if self.known.len() >= self.most {
-            if self.refused == 0 {
-                tracing::warn!(tags = self.most, "No more tags are made for this source.");
-            }
-            self.refused += 1;
-            return None;
-        }
-        let name = TagName::remap(format!("{}-{key}", self.name.as_str()), '_').ok()?;
-        let tag = (self.number)(&name)?;
-        self.known.insert(key.to_owned(), tag);
-        Some(tag)
+/// A message, for templates.
+struct Message<'v>(ValuesRef<'v>);
+
+impl Fields for Message<'_> {
+    fn write(&self, field: &Field, out: &mut Name<'_>) -> bool {
+        let found = match field {
+            Field::App => first(self.0, &APP).or_else(|| source(self.0)),
+            Field::AppName => text(self.0, APP_NAME),
+            Field::Space => first(self.0, &SPACE),
+            Field::Org => first(self.0, &ORG),
+            Field::SourceType => first(self.0, &SOURCE_TYPE),
+            _ => None,
+        };
+        found.is_some_and(|text| out.push(text))
     }
 }
 
@@ -160,9 +126,10 @@ fn source(values: ValuesRef<'_>) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use ingest_entry::Values;
+    use ingest_entry::{TagName, Values};
 
     use super::*;
+    use crate::template::{Known, Template};
 
     const GUID: &str = "55fdb274-d6c9-4b8c-9b1f-9b7e7f3a346c";
 
@@ -193,13 +160,12 @@ mod tests {
     fn tags_are_made_up_to_a_limit() {
         let mut given = Vec::new();
         let (asked, names) = std::sync::mpsc::channel();
-        let mut next = 10;
-        let name = TagName::new("cf").unwrap();
-        let mut tagger = Tagger::new(TagId(1)).per(LoggregatorPer::Org, name, 2, move |name| {
+        let template = Template::parse("cf-{org}", &[Known::Org], TagName::allows).unwrap();
+        let maker = Maker::new(template, 2, move |name| {
             asked.send(name.as_str().to_owned()).unwrap();
-            next += 1;
-            Some(TagId(next))
+            Some(TagId(if name.as_str() == "cf-b" { 12 } else { 11 }))
         });
+        let mut tagger = Tagger::new(TagId(1)).made(Some(Arc::new(maker)));
         for org in ["a b", "b", "a b", "c", "b"] {
             let values = values(&[("tags.organization_name", org)]);
             given.push(tagger.tag(LoggregatorKind::Log, values.as_ref()).0);

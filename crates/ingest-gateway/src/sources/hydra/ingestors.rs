@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use graphite_proto::{Event, Options, decode_datagram};
-use hydra_ws::{Failure, Ingestor, Join, Outcome, Outcomes, Request};
+use hydra_ws::{Failure, Ingestor, Join, Metadata, Outcome, Outcomes, Request};
 use ingest_entry::{EntryRef, TagId, TagName, Timestamp};
 
 use super::Hydra;
@@ -15,11 +15,14 @@ use crate::config::{GraphiteLines, HydraValues};
 use crate::map::graphite::{Mapper, Refusal as LineRefusal, decoder_options};
 use crate::map::hydra::{Refusal, source, tag, values};
 use crate::sources::{Context, graphite_time, unix_nanos};
+use crate::template::{Field, Fields, Name, Tagger};
 
 /// Bytes of an entry beside data and values, rounded up.
 const OVERHEAD: usize = 64;
 /// Bytes of a payload that `log_ingestor` shows.
 const SHOWN: usize = 1024;
+/// What is said of payloads that a limit drops.
+const OVER_LIMIT: &str = "It is beyond a limit of this gateway, and dropped.";
 
 type Results = Vec<Result<(), Failure>>;
 
@@ -32,6 +35,8 @@ pub(super) struct Shared {
     known: Mutex<HashMap<TagName, TagId>>,
     tag: TagName,
     values: HydraValues,
+    /// Makes the tags of requests that name none.
+    made: Mutex<Tagger>,
 }
 
 impl Shared {
@@ -44,6 +49,7 @@ impl Shared {
             known: Mutex::default(),
             tag: hydra.config.tag.clone(),
             values: hydra.config.values,
+            made: Mutex::new(Tagger::new(TagId::DEFAULT, cx.maker.clone())),
         }
     }
 
@@ -65,9 +71,36 @@ impl Shared {
         Ok(id)
     }
 
+    /// The number of the tag that a request names, else of the one made for it, else of the plain
+    /// one.
+    fn own_number(&self, request: &Request) -> Result<TagId, (usize, Failure)> {
+        let metadata = request.metadata();
+        if metadata.get("hydra-tag").is_none() {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(tag) = made.made(&Said(metadata)) {
+                return Ok(tag);
+            }
+        }
+        self.number(request, &self.tag)
+    }
+
     fn note(&self, reason: usize, request: &Request) {
         let peer = request.peer().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         self.cx.rejects.note(reason, peer, None, request.payload());
+    }
+}
+
+/// A request, for templates.
+struct Said<'a>(&'a Metadata);
+
+impl Fields for Said<'_> {
+    fn write(&self, field: &Field, out: &mut Name<'_>) -> bool {
+        let said = match field {
+            Field::Topic => self.0.get("hydra-kafka-topic"),
+            Field::Header(name) => self.0.get(name),
+            _ => None,
+        };
+        said.is_some_and(|said| out.push(said))
     }
 }
 
@@ -101,7 +134,7 @@ async fn store(shared: Arc<Shared>, requests: Vec<Request>) -> Results {
     let attached = values(first.metadata(), shared.values);
     let payloads: usize = requests.iter().map(|request| request.payload().len()).sum();
     let mut open = Open::new(&shared, requests.len(), payloads);
-    let tag = match shared.number(first, &shared.tag) {
+    let tag = match shared.own_number(first) {
         Ok(tag) => tag,
         Err((reason, failure)) => {
             shared.note(reason, first);
@@ -117,6 +150,7 @@ async fn store(shared: Arc<Shared>, requests: Vec<Request>) -> Results {
     let ts = Timestamp::from_unix(seconds, nanos).unwrap_or(Timestamp::UNIX_EPOCH);
     let src = source(first);
     let mut batch = shared.cx.source.batch(grant, arrival, level(ack));
+    let mut limits = shared.cx.limits.begin();
     let mut results = Results::with_capacity(requests.len());
     let mut pushed = 0;
     for request in &requests {
@@ -126,6 +160,11 @@ async fn store(shared: Arc<Shared>, requests: Vec<Request>) -> Results {
             // Who sent it is told what it would be told without the rule.
             open.totals.refuse(LineRefusal::Rule.index());
             results.push(Ok(()));
+            continue;
+        }
+        if limits.check(&entry).is_err() {
+            open.totals.refuse(LineRefusal::Limit.index());
+            results.push(Err(Failure::unavailable(OVER_LIMIT)));
             continue;
         }
         results.push(match batch.push(&entry) {
@@ -154,6 +193,7 @@ async fn store(shared: Arc<Shared>, requests: Vec<Request>) -> Results {
         }
     }
     drop(open);
+    limits.wait().await;
     if let Some(ticket) = &sent.ticket
         && let Err(failure) = done(&shared, ticket, ack).await
     {
@@ -212,6 +252,7 @@ async fn points(
     let (now, src) = (graphite_time(arrival), source(&request));
     let mut batch = shared.cx.source.batch(grant, arrival, level(request.ack()));
     let (mut items, mut pushed, mut ruled) = (0_u64, 0_u64, 0_u64);
+    let mut limits = shared.cx.limits.begin();
     let mut first_bad: Option<usize> = None;
     decode_datagram(&options, text, now, &mut |event| {
         items += 1;
@@ -220,6 +261,7 @@ async fn points(
                 let entry = mapper.entry(&metric, &src, now);
                 let pushed_one = entry.and_then(|entry| {
                     shared.cx.rules.check(&entry)?;
+                    limits.check(&entry)?;
                     Ok(batch.push(&entry)?)
                 });
                 match pushed_one {
@@ -251,6 +293,7 @@ async fn points(
         return Err(failure);
     }
     drop(open);
+    limits.wait().await;
     if let Some(ticket) = &sent.ticket {
         done(&shared, ticket, request.ack()).await?;
     }
