@@ -11,6 +11,8 @@ pub mod counters;
 mod destinations;
 mod gateway;
 mod inherited;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod log_options;
 pub mod map;
 mod relay;

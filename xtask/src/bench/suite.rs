@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{graphite, hydra, loggregator, mux, report, rounds, usage, wal, wire};
+use super::{graphite, hydra, kafka, loggregator, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 8] = [
+const SUITES: [(&str, Cases); 9] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
@@ -22,6 +22,7 @@ const SUITES: [(&str, Cases); 8] = [
     ("graphite", graphite::cases),
     ("loggregator", loggregator::cases),
     ("hydra", hydra::cases),
+    ("kafka", kafka::cases),
 ];
 
 /// The cases of foreign programs; one that is missing is an error.
@@ -110,6 +111,9 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         graphite::SINK => graphite::sink(serde_json::from_str(args)?),
         hydra::CLIENT => hydra::client(serde_json::from_str(args)?),
         hydra::ECHO => hydra::echo(),
+        kafka::PRODUCER => kafka::producer(serde_json::from_str(args)?),
+        kafka::CONSUMER => kafka::consumer(serde_json::from_str(args)?),
+        kafka::FILL => kafka::fill(serde_json::from_str(args)?),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         loggregator::CODEC => loggregator::codec(serde_json::from_str(args)?),

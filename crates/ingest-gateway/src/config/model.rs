@@ -15,6 +15,7 @@ use super::graphite::{
 };
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
+use super::kafka::{KafkaDestination, KafkaSource};
 use super::loggregator::LoggregatorSource;
 use super::logs::LogsConfig;
 use super::rules::RuleConfig;
@@ -234,7 +235,10 @@ impl SourceConfig {
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.listen),
             SourceKind::Gravwell(gravwell) => Some(&gravwell.listen),
             SourceKind::Hydra(hydra) => Some(&hydra.listen),
-            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => None,
+            SourceKind::Loggregator(_)
+            | SourceKind::GraphiteUnix(_)
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => None,
         }
     }
 
@@ -246,6 +250,7 @@ impl SourceConfig {
             (_, Some(listen)) => listen.to_string(),
             (SourceKind::GraphiteUnix(unix), _) => unix.path.display().to_string(),
             (SourceKind::Amqp(amqp), _) => format!("{}:{}", amqp.broker.host, amqp.broker.port),
+            (SourceKind::Kafka(kafka), _) => kafka.brokers.brokers.join(" "),
             _ => String::new(),
         }
     }
@@ -259,7 +264,8 @@ impl SourceConfig {
             | SourceKind::GraphiteUnix(_)
             | SourceKind::Hydra(_)
             | SourceKind::Loggregator(_)
-            | SourceKind::Amqp(_) => Protocol::Tcp,
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => Protocol::Tcp,
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
@@ -274,6 +280,8 @@ impl SourceConfig {
             SourceKind::Gravwell(_) | SourceKind::Hydra(_) => None,
             SourceKind::Loggregator(loggregator) => Some(&loggregator.tag),
             SourceKind::Amqp(amqp) => Some(&amqp.lines.tag),
+            SourceKind::Kafka(kafka) if kafka.tag_per.is_none() => Some(&kafka.tag),
+            SourceKind::Kafka(_) => None,
         }
     }
 
@@ -284,7 +292,10 @@ impl SourceConfig {
             SourceKind::GraphiteUdp(source) => Some((&mut source.listen, &mut source.allow_public)),
             SourceKind::Gravwell(source) => Some((&mut source.listen, &mut source.allow_public)),
             SourceKind::Hydra(source) => Some((&mut source.listen, &mut source.allow_public)),
-            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => None,
+            SourceKind::Loggregator(_)
+            | SourceKind::GraphiteUnix(_)
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => None,
         }
     }
 }
@@ -307,6 +318,8 @@ pub enum SourceKind {
     Loggregator(Box<LoggregatorSource>),
     /// `amqp`: Graphite points from a broker.
     Amqp(Box<AmqpSource>),
+    /// `kafka`: topics of Kafka.
+    Kafka(Box<KafkaSource>),
 }
 
 impl SourceKind {
@@ -318,6 +331,7 @@ impl SourceKind {
             Self::GraphiteUdp(graphite) => graphite.lines.rejects.as_ref(),
             Self::GraphiteUnix(graphite) => graphite.stream.lines.rejects.as_ref(),
             Self::Amqp(amqp) => amqp.lines.rejects.as_ref(),
+            Self::Kafka(kafka) => kafka.rejects.as_ref(),
             Self::Gravwell(_) | Self::Hydra(_) | Self::Loggregator(_) => None,
         }
     }
@@ -333,6 +347,7 @@ impl SourceKind {
             Self::Hydra(_) => "hydra",
             Self::Loggregator(_) => "loggregator",
             Self::Amqp(_) => "amqp",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
@@ -358,6 +373,8 @@ pub enum DestinationKind {
     Graphite(Box<GraphiteDestination>),
     /// `amqp`: Graphite points to a broker.
     Amqp(Box<AmqpDestination>),
+    /// `kafka`: topics of Kafka.
+    Kafka(Box<KafkaDestination>),
 }
 
 impl DestinationKind {
@@ -369,6 +386,7 @@ impl DestinationKind {
             Self::Gravwell(_) => "gravwell",
             Self::Graphite(_) => "graphite",
             Self::Amqp(_) => "amqp",
+            Self::Kafka(_) => "kafka",
         }
     }
 }

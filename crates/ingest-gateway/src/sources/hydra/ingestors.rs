@@ -21,6 +21,13 @@ const OVERHEAD: usize = 64;
 /// Bytes of a payload that `log_ingestor` shows.
 const SHOWN: usize = 1024;
 
+/// What else is missing in a build without the client.
+#[cfg(feature = "kafka")]
+const BUILD: &str = "";
+#[cfg(not(feature = "kafka"))]
+const BUILD: &str =
+    ", and this build of ingestry does not take it: one with the feature \"full\" does";
+
 type Results = Vec<Result<(), Failure>>;
 
 /// What the ingestors share.
@@ -65,7 +72,7 @@ impl Shared {
         Ok(id)
     }
 
-    fn note(&self, reason: usize, request: &Request) {
+    pub(super) fn note(&self, reason: usize, request: &Request) {
         let peer = request.peer().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         self.cx.rejects.note(reason, peer, None, request.payload());
     }
@@ -307,8 +314,7 @@ impl Ingestor for Kafka {
         open.totals.refuse(Refusal::NoBroker.index());
         let name = &self.0.cx.counters.name;
         Outcome::failed(Failure::unavailable(format!(
-            "kafka_ingestor has no broker: sources.{name}.kafka.brokers is not set, and this build \
-             of ingestry does not take it yet."
+            "kafka_ingestor has no broker: sources.{name}.kafka.brokers is not set{BUILD}."
         )))
     }
 }
