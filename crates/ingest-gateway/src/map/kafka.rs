@@ -28,13 +28,10 @@ pub enum Refusal {
     TooManyTags,
     /// It has no value: a tombstone.
     Tombstone,
-    /// The client cannot read it: it is compressed in a way that this build does not know, or broken.
-    Undecodable,
 }
 
 impl Refusal {
-    const ALL: [Self; 5] =
-        [Self::BadEntry, Self::BadTag, Self::TooManyTags, Self::Tombstone, Self::Undecodable];
+    const ALL: [Self; 4] = [Self::BadEntry, Self::BadTag, Self::TooManyTags, Self::Tombstone];
 
     /// Name for labels and reports.
     #[must_use]
@@ -44,7 +41,6 @@ impl Refusal {
             Self::BadTag => "bad_tag",
             Self::TooManyTags => "too_many_tags",
             Self::Tombstone => "tombstone",
-            Self::Undecodable => "undecodable",
         }
     }
 

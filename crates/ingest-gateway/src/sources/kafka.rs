@@ -170,7 +170,7 @@ impl<'a> Member<'a> {
     /// What the consumer says instead of a record.
     fn hear(&self, error: Error, intake: &mut Intake) -> Result<(), Error> {
         match error.kind() {
-            // It reads on behind it.
+            // It comes again until somebody does something, and nothing of it is lost.
             ErrorKind::Undecodable => {
                 intake.undecodable(&error);
                 Ok(())

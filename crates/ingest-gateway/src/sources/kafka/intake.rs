@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use ingest_entry::{EntryRef, Source as Address, TagId, TagName, Timestamp, Values};
 use ingest_kafka::{Error, Message};
@@ -16,6 +17,8 @@ use crate::sources::{Context, unix_nanos};
 
 /// Bytes of an entry beside data and values, rounded up.
 const OVERHEAD: u64 = 64;
+/// A partition that stands still is told of again after this.
+const WINDOW: Duration = Duration::from_secs(60);
 /// Bytes of a value beside name and value, rounded up.
 const VALUE_OVERHEAD: u64 = 16;
 
@@ -33,6 +36,8 @@ pub(crate) struct Intake {
     topics: HashMap<String, TagId>,
     fixed: Option<TagId>,
     broker: Option<IpAddr>,
+    /// When it was last said that a partition stands still.
+    stands: Option<Instant>,
 }
 
 impl Intake {
@@ -50,6 +55,7 @@ impl Intake {
             topics: HashMap::new(),
             fixed: None,
             broker: None,
+            stands: None,
         }
     }
 
@@ -75,15 +81,16 @@ impl Intake {
         messages.iter().map(of).sum()
     }
 
-    /// One that the client cannot read.
+    /// The client cannot read a batch, and asks for it again and again: its partition stands still.
     pub(super) fn undecodable(&mut self, error: &Error) {
-        let mut totals = Totals::new(self.cx.counters.reasons.len());
-        totals.received_items = 1;
-        totals.refuse(Refusal::Undecodable.index());
-        self.cx.counters.add(&totals);
-        let text = error.to_string();
-        self.cx.rejects.note(Refusal::Undecodable.index(), self.broker, None, text.as_bytes());
-        self.hand_over();
+        if self.stands.is_some_and(|since| since.elapsed() < WINDOW) {
+            return;
+        }
+        self.stands = Some(Instant::now());
+        tracing::error!(
+            source = %self.cx.counters.name, %error,
+            "A partition stands still: this build cannot read what is in it."
+        );
     }
 
     /// Hands their entries over: what to wait for, and whether the log has refused some.
