@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ingest_store::{missing_sidecars_but, write_sidecar};
-use ingest_wal::{Directory, OfflineSegment, SegmentName, StdFileSystem};
+use ingest_store::{Digests, missing_sidecars_but, write_sidecar_with};
+use ingest_wal::{Directory, OfflineSegment, Reader, SegmentName, StdFileSystem, Writer};
 use tokio::sync::watch;
 
 /// How often it is looked whether a segment was sealed.
@@ -20,19 +20,49 @@ pub(crate) trait Log: Send + Sync {
 
     /// Files beside the segments have changed.
     fn companions_changed(&self);
+
+    /// Where readers are told of new records, and a reader at the newest.
+    fn newest(&self) -> (Reader, Writer);
 }
 
 /// Runs until the gateway stops.
-pub(crate) async fn keep(dir: PathBuf, log: Arc<dyn Log>, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn keep(dir: PathBuf, log: Arc<dyn Log>, stopping: watch::Receiver<bool>) {
+    let digests = Arc::new(Digests::default());
+    tokio::select! {
+        () = digest(log.newest(), &digests) => {}
+        () = write(dir, log, &digests, stopping) => {}
+    }
+}
+
+/// Looks at each record while it is new and in memory: to read it again costs far more.
+async fn digest((mut reader, writer): (Reader, Writer), digests: &Digests) {
+    loop {
+        while let Some(record) = reader.next_recent() {
+            digests.add(&record);
+            tokio::task::yield_now().await;
+        }
+        if writer.shown(reader.position().saturating_add(1)).await.is_err() {
+            // Failed or closed; it may accept again.
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+async fn write(
+    dir: PathBuf,
+    log: Arc<dyn Log>,
+    digests: &Arc<Digests>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut seen = None;
     let mut known = Known::default();
     loop {
         let created = log.segments_created();
         if seen != Some(created) {
-            let (dir, stop) = (dir.clone(), stopping.clone());
+            let (dir, stop, digests) = (dir.clone(), stopping.clone(), Arc::clone(digests));
             let mut remembered = std::mem::take(&mut known);
             let work = tokio::task::spawn_blocking(move || {
-                let written = write_missing(&dir, &mut remembered, &stop);
+                let written = write_missing(&dir, &mut remembered, &digests, &stop);
                 (written, remembered)
             });
             let work = work.await.map(|(written, remembered)| {
@@ -88,6 +118,7 @@ impl Known {
 fn write_missing(
     path: &Path,
     known: &mut Known,
+    digests: &Digests,
     stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<u64> {
     let dir = Directory::new(path, Arc::new(StdFileSystem));
@@ -100,7 +131,7 @@ fn write_missing(
             break;
         }
         // Not remembered before it was read once: it is not synced.
-        written += u64::from(write_sidecar(&dir, &segment)?.is_some());
+        written += u64::from(write_sidecar_with(&dir, &segment, Some(digests))?.is_some());
     }
     Ok(written)
 }
@@ -134,10 +165,10 @@ mod tests {
     fn what_was_valid_is_read_again_only_when_it_changed() {
         let dir = written();
         let (_stop, stopping) = watch::channel(false);
-        let mut known = Known::default();
-        let all = write_missing(dir.path(), &mut known, &stopping).unwrap();
+        let (mut known, none) = (Known::default(), Digests::default());
+        let all = write_missing(dir.path(), &mut known, &none, &stopping).unwrap();
         assert!(all >= 3, "{all}");
-        assert_eq!(write_missing(dir.path(), &mut known, &stopping).unwrap(), 0);
+        assert_eq!(write_missing(dir.path(), &mut known, &none, &stopping).unwrap(), 0);
         assert_eq!(known.0.len() as u64, all);
         let directory = Directory::new(dir.path(), Arc::new(StdFileSystem));
         let segments = directory.segments().unwrap();
@@ -154,8 +185,8 @@ mod tests {
         file.set_modified(later).unwrap();
         let changed = segments.iter().filter(|segment| !known.has(dir.path(), segment)).count();
         assert_eq!(changed, 3);
-        assert_eq!(write_missing(dir.path(), &mut known, &stopping).unwrap(), 3);
+        assert_eq!(write_missing(dir.path(), &mut known, &none, &stopping).unwrap(), 3);
         assert_eq!(std::fs::read(sidecar(0)).unwrap(), bytes);
-        assert_eq!(write_missing(dir.path(), &mut known, &stopping).unwrap(), 0);
+        assert_eq!(write_missing(dir.path(), &mut known, &none, &stopping).unwrap(), 0);
     }
 }

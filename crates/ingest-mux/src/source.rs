@@ -218,6 +218,9 @@ impl Batch<'_> {
         if self.level != Level::Memory && !common.has_directory {
             return Err(SendError::NoDirectory);
         }
+        if common.attach.is_empty() && self.source.address.is_none() {
+            return self.encode(entry);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let src = self.source.address.unwrap_or(entry.src);
         let entry = EntryRef { src, ..*entry };

@@ -53,7 +53,8 @@ pub use ingest_entry::TagPattern;
 pub use net::{Net, NetError};
 pub use query::{Query, Sort};
 pub use sidecar::{
-    SidecarCheck, SidecarError, SidecarState, missing_sidecars, missing_sidecars_but, write_sidecar,
+    Digests, SidecarCheck, SidecarError, SidecarState, missing_sidecars, missing_sidecars_but,
+    write_sidecar, write_sidecar_with,
 };
 pub use store::{Store, StoreError};
 pub use watch::Watch;

@@ -307,11 +307,14 @@ impl Committer {
                 None => waiting = true,
             }
         }
-        let overdue = self
-            .unsynced_since
-            .is_some_and(|since| now.duration_since(since) >= self.shared.options.os_sync);
+        let options = &self.shared.options;
+        let overdue =
+            self.unsynced_since.is_some_and(|since| now.duration_since(since) >= options.os_sync);
         let wanted = self.sync_wanted || self.unsynced.iter().any(|s| s.level >= Level::Disk);
-        if !self.unsynced.is_empty() && (wanted || overdue || self.closing.is_some()) {
+        // What is not synced holds its permits: producers must not wait for a clock.
+        let held: u64 = self.unsynced.iter().map(Submission::bytes).sum();
+        let short = held >= options.group_bytes.min(self.shared.limits.memory / 8);
+        if !self.unsynced.is_empty() && (wanted || overdue || short || self.closing.is_some()) {
             self.sync()?;
         }
         // It is for all that was handed over before, in however many groups.

@@ -71,6 +71,7 @@ mod progress;
 mod quarantine;
 mod ranges;
 mod reader;
+mod reuse;
 mod scan;
 mod shared;
 mod spare;

@@ -264,6 +264,27 @@ impl Records {
         Ok(Some(RecordRef { offset, header, body: self.scanner.body(offset, &header) }))
     }
 
+    /// Passes over the record that comes next without reading its body, if it is one of entries of
+    /// this segment and `known`: its offset and header. Whether the body is damaged is not seen.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn pass_if(
+        &mut self,
+        known: impl FnOnce(&RecordHeader) -> bool,
+    ) -> io::Result<Option<(u64, RecordHeader)>> {
+        if self.expired {
+            return Ok(None);
+        }
+        let Some((offset, header)) = self.scanner.peek()? else { return Ok(None) };
+        if header.kind != Kind::Entries || header.first >= self.end || !known(&header) {
+            return Ok(None);
+        }
+        self.scanner.seek(offset.saturating_add(header.stride()));
+        self.damaged_bytes += std::mem::take(&mut self.unsure_bytes);
+        Ok(Some((offset, header)))
+    }
+
     /// Goes on at another offset.
     pub fn seek(&mut self, offset: u64) {
         self.unsure_bytes = 0;

@@ -5,12 +5,11 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::Lsn;
 use crate::format::{Kind, Missing, MissingCause, Seed};
 use crate::fs::OpenMode;
 use crate::quarantine;
+use crate::reuse::Buffers;
 use crate::scan::{BadRange, Scanner, Step};
 use crate::shared::{Counters, Segment, Shared, lock};
 use crate::tail::Record;
@@ -45,6 +44,7 @@ pub struct Reader {
     shared: Arc<Shared>,
     next: Lsn,
     open: Option<OpenFile>,
+    buffers: Buffers,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct OpenFile {
 
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>, next: Lsn) -> Self {
-        Self { shared, next, open: None }
+        Self { shared, next, open: None, buffers: Buffers::default() }
     }
 
     /// The LSN that comes next.
@@ -94,6 +94,18 @@ impl Reader {
             self.next = item.end();
         }
         Ok(item)
+    }
+
+    /// The next record among the newest, which are in memory; those that are there no more are left
+    /// out. For who can do without them, and must not cost a read of files.
+    pub fn next_recent(&mut self) -> Option<Record> {
+        if self.next >= self.shared.shown.end() {
+            return None;
+        }
+        let record = self.shared.tail.from(self.next)?;
+        self.next = record.header.end();
+        self.open = None;
+        Some(record)
     }
 
     fn known_gap(&self, at: Lsn) -> Option<Missing> {
@@ -138,7 +150,7 @@ impl Reader {
                         open.scanner.seek(offset);
                         break Some(Err(first));
                     }
-                    let body = Bytes::copy_from_slice(body);
+                    let body = self.buffers.copy(body);
                     break Some(Ok(Record { header, body }));
                 }
             }

@@ -87,6 +87,11 @@ impl Scanner {
         let end = offset.saturating_add(len as u64).min(self.limit);
         let have = self.buf_at..self.buf_at + self.buf_len as u64;
         if offset < have.start || end > have.end {
+            // What is there already is not read again.
+            let kept = if have.contains(&offset) { have.end - offset } else { 0 };
+            let kept = usize::try_from(kept).unwrap_or(0);
+            self.buf.copy_within(self.buf_len - kept..self.buf_len, 0);
+            (self.buf_at, self.buf_len) = (offset, kept);
             let wanted = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
             let room = u64::try_from(wanted.max(CHUNK)).unwrap_or(u64::MAX);
             let room = room.min(self.limit.saturating_sub(offset));
@@ -98,9 +103,8 @@ impl Scanner {
                 self.buf.truncate(room.max(CHUNK));
                 self.buf.shrink_to_fit();
             }
-            let target = self.buf.get_mut(..room).unwrap_or_default();
-            self.buf_len = read_full_at(&*self.file, target, offset)?;
-            self.buf_at = offset;
+            let target = self.buf.get_mut(kept..room).unwrap_or_default();
+            self.buf_len += read_full_at(&*self.file, target, offset + kept as u64)?;
         }
         let from = usize::try_from(offset - self.buf_at).unwrap_or(usize::MAX);
         let to = from.saturating_add(len).min(self.buf_len);
@@ -134,6 +138,23 @@ impl Scanner {
         }
         let len = at.min(end) - bad.offset;
         Ok((len, if len == 0 { 0 } else { (next - from).max(1) }))
+    }
+
+    /// The header of the record that comes next, if there is one that ends below the limit. Reads
+    /// nothing beside it.
+    pub(crate) fn peek(&self) -> io::Result<Option<(u64, RecordHeader)>> {
+        let mut bytes = [0; RECORD_HEADER_LEN as usize];
+        let at = usize::try_from(self.at.saturating_sub(self.buf_at)).unwrap_or(usize::MAX);
+        let there = self.buf.get(..self.buf_len).and_then(|buf| buf.get(at..));
+        match there.and_then(<[u8]>::first_chunk) {
+            Some(header) if self.at >= self.buf_at => bytes = *header,
+            _ => {
+                read_full_at(&*self.file, &mut bytes, self.at)?;
+            }
+        }
+        let header = RecordHeader::decode(&bytes, self.seed);
+        let header = header.filter(|h| self.at.saturating_add(h.stride()) <= self.limit);
+        Ok(header.map(|header| (self.at, header)))
     }
 
     /// How many entries a stretch of damage seems to have held: at least one.

@@ -77,10 +77,15 @@ impl Tail {
         drop(gone);
     }
 
-    /// The record that holds `lsn`, if the tail reaches back to it.
-    pub(crate) fn get(&self, lsn: Lsn) -> Option<Record> {
+    /// The first record that ends behind `lsn`.
+    pub(crate) fn from(&self, lsn: Lsn) -> Option<Record> {
         let state = self.lock();
         let at = state.records.partition_point(|record| record.header.end() <= lsn);
-        state.records.get(at).filter(|record| record.header.first <= lsn).cloned()
+        state.records.get(at).cloned()
+    }
+
+    /// The record that holds `lsn`, if the tail reaches back to it.
+    pub(crate) fn get(&self, lsn: Lsn) -> Option<Record> {
+        self.from(lsn).filter(|record| record.header.first <= lsn)
     }
 }

@@ -340,6 +340,31 @@ fn a_full_log_blocks_and_goes_on_when_a_consumer_does() {
     assert!(log.status().full_episodes >= 1);
 }
 
+/// What is written and not synced holds its permits, so it is not the clock that gives them back.
+#[test]
+fn producers_of_level_os_do_not_wait_for_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.os_sync = Duration::from_secs(3_600);
+    options.memory = Some(MIB);
+    let log = Log::open(dir.path(), options, Arc::new(NoCatalog)).unwrap();
+    let writer = log.writer();
+    let body = Bytes::from(vec![7; 60_000]);
+    for _ in 0..60 {
+        let entries = Entries {
+            count: 1,
+            source: 0,
+            arrival: 0,
+            body: body.clone(),
+            level: Level::Os,
+            tally: Tally::new(),
+            permits: vec![writer.permits().acquire_blocking(body.len() as u64)],
+        };
+        let _ = writer.append(entries).unwrap();
+    }
+    assert!(writer.synced_end() > 30);
+}
+
 #[test]
 fn the_account_holds_when_only_the_last_segment_is_left() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ingest_mux::{Health, Muxer, Status};
+use ingest_wal::{Reader, Writer};
 
 use super::outputs::Known;
 use crate::admin::View;
@@ -132,5 +133,10 @@ impl sidecars::Log for Inner {
 
     fn companions_changed(&self) {
         self.muxer.log().look();
+    }
+
+    fn newest(&self) -> (Reader, Writer) {
+        let (log, writer) = (self.muxer.log(), self.muxer.log().writer());
+        (log.reader(writer.shown_end()), writer)
     }
 }

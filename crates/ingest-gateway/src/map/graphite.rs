@@ -163,7 +163,7 @@ impl Mapper {
     pub fn entry(
         &mut self,
         metric: &MetricRef<'_>,
-        src: Source,
+        src: &Source,
         now: graphite_proto::Timestamp,
     ) -> Result<EntryRef<'_>, Refusal> {
         let at = metric.timestamp();
@@ -174,7 +174,7 @@ impl Mapper {
         self.attached.clear();
         self.attach(metric).map_err(|_| Refusal::EntryLimit)?;
         let (tag, values) = (self.tag, self.attached.as_ref());
-        Ok(EntryRef { ts, src, tag, data: &self.data, values })
+        Ok(EntryRef { ts, src: *src, tag, data: &self.data, values })
     }
 
     fn check_time(&self, at: i64, now: i64) -> Result<(), Refusal> {
@@ -226,7 +226,7 @@ mod tests {
         let mut out = Err("nothing".to_owned());
         decode_datagram(&decoder_options(lines), line.as_bytes(), NOW, &mut |event| {
             out = match event {
-                Event::Metric(metric) => match mapper.entry(&metric, Source::NONE, NOW) {
+                Event::Metric(metric) => match mapper.entry(&metric, &Source::NONE, NOW) {
                     Ok(entry) => {
                         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                         let value = |value: ingest_entry::ValueRef<'_>| match value.as_str() {

@@ -234,7 +234,7 @@ impl Link<'_> {
                 totals.received_items += 1;
                 match event {
                     Event::Metric(metric) => {
-                        let entry = mapper.entry(&metric, src, now);
+                        let entry = mapper.entry(&metric, &src, now);
                         let pushed_one = entry.and_then(|entry| {
                             rules.check(&entry)?;
                             Ok(batch.push(&entry)?)

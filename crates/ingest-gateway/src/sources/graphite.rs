@@ -270,17 +270,20 @@ impl One {
         };
         let mut sink = |event: Event<'_>| {
             totals.received_items += 1;
-            match event {
+            // Nothing is moved that was just written: reading it at another width makes it wait.
+            match &event {
                 Event::Metric(metric) => {
                     let entry = if admission.as_mut().is_none_or(|rate| rate.admit()) {
-                        mapper.entry(&metric, src, now)
+                        mapper.entry(metric, &src, now)
                     } else {
                         Err(Refusal::OverRate)
                     };
-                    let pushed_one = entry.and_then(|entry| {
-                        rules.check(&entry)?;
-                        Ok(batch.push(&entry)?)
-                    });
+                    let pushed_one = match &entry {
+                        Ok(entry) => {
+                            rules.check(entry).and_then(|()| batch.push(entry).map_err(Into::into))
+                        }
+                        Err(refusal) => Err(*refusal),
+                    };
                     match pushed_one {
                         Ok(()) => pushed += 1,
                         Err(refusal) => {

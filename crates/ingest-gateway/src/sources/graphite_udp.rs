@@ -171,7 +171,7 @@ impl Step<'_> {
             totals.received_items += 1;
             match event {
                 Event::Metric(metric) => {
-                    let entry = receiver.entry(&metric, src, now);
+                    let entry = receiver.entry(&metric, &src, now);
                     let done = entry.and_then(|entry| {
                         cx.rules.check(&entry)?;
                         Ok(batch.as_mut().ok_or(Refusal::NoRoom)?.push(&entry)?)

@@ -139,7 +139,7 @@ fn by_amqp(lines: &[&str], name: NameIn) -> Vec<Bytes> {
         decode_message(&options, name, key.as_bytes(), body.as_bytes(), now, &mut |event| {
             let Event::Metric(metric) = event else { panic!("{event:?}") };
             let src = Source::from_ip("127.0.0.1".parse().unwrap());
-            entries.push(bytes(&mapper.entry(&metric, src, now).unwrap()));
+            entries.push(bytes(&mapper.entry(&metric, &src, now).unwrap()));
         });
     }
     entries

@@ -1,16 +1,15 @@
 //! Building a sidecar from the records of a segment.
 
-use ingest_entry::TagId;
 use ingest_wal::{Lsn, RecordHeader};
 
 use super::blocks::{Block, Tag};
 use super::bloom;
 use super::bytes::{Arrivals, Span};
+use super::digest::{Digest, Digester};
 use super::read::Binding;
 use super::runs::RunsWriter;
 use super::{FLAG_SEALED, HEADER_LEN, MAGIC, MAX_BLOCKS, MIN_BLOCK, VERSION};
 use crate::address::Address;
-use crate::stored::RawEntries;
 
 /// Takes records in the order of the file. Memory: what the sidecar holds, and the addresses and
 /// filter keys of one block.
@@ -24,6 +23,7 @@ pub(super) struct Builder {
     tag_places: Vec<u32>,
     addresses: Vec<Address>,
     records_end: u64,
+    digester: Option<Digester>,
 }
 
 #[derive(Debug)]
@@ -44,6 +44,7 @@ impl Builder {
             tag_places: vec![0; 1 << 16],
             addresses: Vec::new(),
             records_end: 0,
+            digester: None,
         }
     }
 
@@ -54,6 +55,14 @@ impl Builder {
 
     /// Takes a record of entries, as far as they are below `end`.
     pub(super) fn add(&mut self, offset: u64, header: &RecordHeader, body: &[u8], end: Lsn) {
+        let count = header.count.min(u16::try_from(end - header.first).unwrap_or(u16::MAX));
+        let mut digester = self.digester.take().unwrap_or_else(Digester::new);
+        self.add_digest(offset, header, digester.digest(body, count));
+        self.digester = Some(digester);
+    }
+
+    /// Takes a record of entries of which this is known.
+    pub(super) fn add_digest(&mut self, offset: u64, header: &RecordHeader, digest: &Digest) {
         let full = self.blocks.last().is_none_or(|block| offset - block.offset >= self.target);
         if full {
             self.close_block();
@@ -70,27 +79,19 @@ impl Builder {
         let number = self.blocks.len() as u32 - 1;
         let Some(block) = self.blocks.last_mut() else { return };
         block.arrivals.add(header.arrival);
-        let count = header.count.min(u16::try_from(end - header.first).unwrap_or(u16::MAX));
-        let mut last_address = None;
-        for (raw, _) in RawEntries::new(body).zip(0..count) {
-            let ts = raw.header.ts.normalized();
-            block.entries += 1;
-            block.times.add(ts);
-            let address = Address::of(raw.header.src);
-            if last_address != Some(address) {
-                last_address = Some(address);
-                self.addresses.push(address);
-            }
-            let TagId(tag) = raw.header.tag;
-            let Some(place) = self.tag_places.get_mut(usize::from(tag)) else { continue };
+        block.entries += digest.entries;
+        block.times.merge(&digest.times);
+        self.addresses.extend_from_slice(&digest.addresses);
+        for tag in &digest.tags {
+            let Some(place) = self.tag_places.get_mut(usize::from(tag.number)) else { continue };
             if *place == 0 {
                 let (times, runs) = (Span::EMPTY, RunsWriter::default());
-                self.tags.push(TagRow { number: tag, entries: 0, times, runs });
+                self.tags.push(TagRow { number: tag.number, entries: 0, times, runs });
                 *place = self.tags.len() as u32;
             }
             if let Some(row) = self.tags.get_mut(*place as usize - 1) {
-                row.entries += 1;
-                row.times.add(ts);
+                row.entries += tag.entries;
+                row.times.merge(&tag.times);
                 row.runs.add(number);
             }
         }

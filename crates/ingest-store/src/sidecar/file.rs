@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ingest_wal::{Directory, File, Kind, OfflineSegment, OpenMode};
 
 use super::build::Builder;
+use super::digest::Digests;
 use super::read::{Binding, Sidecar};
 use super::{ENDING, TEMPORARY};
 
@@ -89,9 +90,22 @@ pub fn write_sidecar(
     dir: &Directory,
     segment: &OfflineSegment,
 ) -> Result<Option<u64>, SidecarError> {
+    write_sidecar_with(dir, segment, None)
+}
+
+/// As [`write_sidecar`], but reads only the headers of records that have a digest. The sidecar is
+/// the same. The digests are used up.
+///
+/// # Errors
+/// [`SidecarError`], which names the file.
+pub fn write_sidecar_with(
+    dir: &Directory,
+    segment: &OfflineSegment,
+    digests: Option<&Digests>,
+) -> Result<Option<u64>, SidecarError> {
     let log = dir.path().join(segment.name.file_name());
     let read = |source| SidecarError::Read { path: log.clone(), source };
-    let Some(bytes) = build(dir, segment).map_err(read)? else { return Ok(None) };
+    let Some(bytes) = build(dir, segment, digests).map_err(read)? else { return Ok(None) };
     let path = dir.path().join(segment.name.companion(ENDING));
     let temporary = dir.path().join(segment.name.companion(TEMPORARY));
     let fs = dir.file_system();
@@ -111,7 +125,11 @@ pub fn write_sidecar(
     Ok(Some(bytes.len() as u64))
 }
 
-fn build(dir: &Directory, segment: &OfflineSegment) -> io::Result<Option<Vec<u8>>> {
+fn build(
+    dir: &Directory,
+    segment: &OfflineSegment,
+    digests: Option<&Digests>,
+) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = dir.open(segment)? else { return Ok(None) };
     let account = file.account()?;
     if !is_over(segment, account.is_some()) {
@@ -119,7 +137,18 @@ fn build(dir: &Directory, segment: &OfflineSegment) -> io::Result<Option<Vec<u8>
     }
     let mut builder = Builder::new(segment.len);
     let mut records = file.records();
-    while let Some(record) = records.next_record()? {
+    loop {
+        let mut digest = None;
+        let passed = records.pass_if(|header| {
+            let is_whole = header.end() <= segment.end;
+            digest = digests.filter(|_| is_whole).and_then(|digests| digests.take(header));
+            digest.is_some()
+        })?;
+        if let (Some((offset, header)), Some(digest)) = (passed, digest) {
+            builder.add_digest(offset, &header, &digest);
+            continue;
+        }
+        let Some(record) = records.next_record()? else { break };
         match record.header.kind {
             Kind::Entries => {
                 builder.add(record.offset, &record.header, record.body, segment.end);

@@ -81,12 +81,16 @@ mod bloom;
 mod build;
 mod bytes;
 mod check;
+mod digest;
 mod file;
 mod read;
 mod runs;
 
 pub use check::{SidecarCheck, SidecarState};
-pub use file::{SidecarError, missing_sidecars, missing_sidecars_but, write_sidecar};
+pub use digest::Digests;
+pub use file::{
+    SidecarError, missing_sidecars, missing_sidecars_but, write_sidecar, write_sidecar_with,
+};
 pub(crate) use read::Sidecar;
 
 /// First bytes of a sidecar.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use ingest_entry::{Entry, Source, TagId, Timestamp};
 use ingest_store::{
-    Query, SidecarCheck, SidecarState, Sort, Store, Watch, missing_sidecars, missing_sidecars_but,
-    write_sidecar,
+    Digests, Query, SidecarCheck, SidecarState, Sort, Store, Watch, missing_sidecars,
+    missing_sidecars_but, write_sidecar, write_sidecar_with,
 };
 use proptest::prelude::*;
 
@@ -121,19 +121,55 @@ const SOURCES: [&str; 4] = ["10.0.0.1", "10.9.0.1", "2001:db8::7", ""];
 /// A small log of a few segments with an index each.
 fn small() -> (tempfile::TempDir, Vec<Found>) {
     let dir = tempfile::tempdir().unwrap();
-    let mut log = Writing::open(dir.path(), 1 << 20);
+    let written = write_small(dir.path(), 0).written.clone();
+    assert!(index(dir.path()) >= 2);
+    (dir, written)
+}
+
+/// The same LSNs, with other contents for another `at`.
+fn write_small(dir: &Path, at: i64) -> Writing {
+    let mut log = Writing::open(dir, 1 << 20);
     log.tag(1, "app");
     log.tag(2, "rare");
     for n in 0..24u64 {
-        let ts = Timestamp::from_unix(1000 + n as i64, 0).unwrap();
+        let ts = Timestamp::from_unix(1000 + at + n as i64, 0).unwrap();
         let src = SOURCES[n as usize % 4].parse().map_or(Source::NONE, Source::from_ip);
         let tag = TagId(1 + u16::from(n == 11));
         log.write(0, 500 + n as i64, &[Entry::new(ts, src, tag, format!("n{n} ").repeat(1500))]);
     }
-    let written = log.written.clone();
+    log
+}
+
+#[test]
+fn digests_of_new_records_make_the_same_sidecars() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let digests = Digests::default();
+    let log = write_small(dir.path(), 0);
+    let records = log.newest();
+    assert!(records.len() > 10);
+    // Of some there is none; of others there is one of a record with the same LSN.
+    let foreign = write_small(other.path(), 5_000_000).newest();
+    for (n, record) in records.iter().enumerate() {
+        match n % 5 {
+            0 => {}
+            1 => {
+                digests.add(foreign.iter().find(|f| f.header.first == record.header.first).unwrap())
+            }
+            _ => digests.add(record),
+        }
+    }
     drop(log);
-    assert!(index(dir.path()) >= 2);
-    (dir, written)
+    let store = Store::open(dir.path()).unwrap();
+    let directory = store.directory();
+    let had = digests.len();
+    for segment in missing_sidecars(directory).unwrap() {
+        write_sidecar_with(directory, &segment, Some(&digests)).unwrap().unwrap();
+        let path = dir.path().join(segment.name.companion("idx"));
+        let with = fs::read(&path).unwrap();
+        write_sidecar(directory, &segment).unwrap().unwrap();
+        assert_eq!(with, fs::read(&path).unwrap());
+    }
+    assert!(had > 10 && digests.len() <= had / 3, "{} of {had} left", digests.len());
 }
 
 /// A query by each condition that a sidecar answers, and one by content.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ingest_entry::stored::{Definition, Summary, Table, definitions};
 use ingest_entry::{Entry, TagId};
 use ingest_store::{Hit, Query, Report, Store, missing_sidecars, write_sidecar};
-use ingest_wal::{Catalog, Cursor, Entries, Level, Log, Lsn, Options, Tally};
+use ingest_wal::{Catalog, Cursor, Entries, Level, Log, Lsn, Options, Record, Tally};
 
 /// An entry with all that a hit says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,12 @@ impl Writing {
     }
 
     /// Writes one record and waits until it is durable.
+    /// Its newest records of entries, which are in memory.
+    pub(crate) fn newest(&self) -> Vec<Record> {
+        let mut reader = self.log.reader(1);
+        std::iter::from_fn(|| reader.next_recent()).collect()
+    }
+
     pub(crate) fn write(&mut self, source: u16, arrival: i64, entries: &[Entry]) {
         let mut body = Vec::new();
         entries.iter().for_each(|entry| entry.encode_stored(&mut body).unwrap());

@@ -37,6 +37,8 @@ pub struct JsonReader<'s, B> {
     /// Is UTF-8.
     data: &'s [u8],
     pub(super) at: usize,
+    /// A string ends at the next quote.
+    plain: bool,
     depth: usize,
     /// Members and keys that came again: the last counts.
     pub(super) repeated: u64,
@@ -51,10 +53,11 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
     /// [`JsonFault::NotUtf8`].
     pub fn new(source: &'s B) -> Result<Self, JsonError> {
         let data = source.as_ref();
-        if let Err(error) = str::from_utf8(data) {
+        let scan::Survey { ascii, plain } = scan::survey(data);
+        if !ascii && let Err(error) = str::from_utf8(data) {
             return Err(JsonError { at: error.valid_up_to(), fault: JsonFault::NotUtf8 });
         }
-        Ok(Self { source, data, at: 0, depth: 0, repeated: 0, unknown: 0 })
+        Ok(Self { source, data, at: 0, plain, depth: 0, repeated: 0, unknown: 0 })
     }
 
     pub(super) const fn error(&self, fault: JsonFault) -> JsonError {
@@ -131,6 +134,13 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
             return Err(self.error(JsonFault::Type("a text")));
         }
         let start = self.at + 1;
+        if self.plain {
+            let Some(end) = scan::quote(self.data, start) else {
+                return Err(self.error(JsonFault::Syntax("the end of a text")));
+            };
+            self.at = end + 1;
+            return Ok((start, end - start, false));
+        }
         let mut at = start;
         let mut escaped = false;
         loop {

@@ -3,6 +3,42 @@
 const ONES: u64 = u64::MAX / 0xff;
 const HIGH: u64 = ONES * 0x80;
 
+/// What a look at a whole text shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// Every byte is one of ASCII.
+    pub(super) ascii: bool,
+    /// There is no backslash and no control character: a string ends at the next quote.
+    pub(super) plain: bool,
+}
+
+/// Looks at every byte once, many at a time.
+pub(super) fn survey(data: &[u8]) -> Survey {
+    fn look<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> (u8, u8) {
+        bytes.into_iter().fold((0, 0), |(all, special), &byte| {
+            (all | byte, special | u8::from(byte < 0x20) | u8::from(byte == b'\\'))
+        })
+    }
+    let (chunks, rest) = data.as_chunks::<64>();
+    let add = |(all, special): (u8, u8), (also, found): (u8, u8)| (all | also, special | found);
+    let (all, special) = chunks.iter().map(look).fold(look(rest), add);
+    Survey { ascii: all < 0x80, plain: special == 0 }
+}
+
+/// Where in `data`, from `at` on, the first quote is.
+#[inline]
+pub(super) fn quote(data: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(eight) = data.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let quote = u64::from_le_bytes(*eight) ^ (ONES * b'"' as u64);
+        let found = quote.wrapping_sub(ONES) & !quote & HIGH;
+        if found != 0 {
+            return Some(at + (found.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    data.get(at..)?.iter().position(|&byte| byte == b'"').map(|index| at + index)
+}
+
 /// Where in `data`, from `at` on, the first quote, backslash or control character is.
 #[inline]
 pub(super) fn special(data: &[u8], mut at: usize) -> Option<usize> {
@@ -73,6 +109,22 @@ mod tests {
         }
         assert_eq!(special(b"aaaaaaaaaaa", 0), None);
         assert_eq!(special(b"a", 7), None);
+    }
+
+    #[test]
+    fn every_byte_is_looked_at() {
+        for byte in 0..=255_u8 {
+            for len in [0, 1, 63, 64, 65, 200] {
+                let mut data = vec![b'a'; len];
+                data.push(byte);
+                data.extend_from_slice(b"aaaaaaaaa");
+                let plain = byte >= 0x20 && byte != b'\\';
+                assert_eq!(survey(&data), Survey { ascii: byte < 0x80, plain }, "{byte} {len}");
+                assert_eq!(quote(&data, 0), (byte == b'"').then_some(len));
+            }
+        }
+        assert_eq!(survey(b""), Survey { ascii: true, plain: true });
+        assert_eq!(quote(b"\"", 7), None);
     }
 
     #[test]

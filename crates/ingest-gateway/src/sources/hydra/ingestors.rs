@@ -224,7 +224,7 @@ async fn points(
         items += 1;
         let reason = match event {
             Event::Metric(metric) => {
-                let entry = mapper.entry(&metric, src, now);
+                let entry = mapper.entry(&metric, &src, now);
                 let pushed_one = entry.and_then(|entry| {
                     shared.cx.rules.check(&entry)?;
                     Ok(batch.push(&entry)?)
