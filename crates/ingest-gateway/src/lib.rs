@@ -12,6 +12,8 @@ pub mod counters;
 mod destinations;
 mod gateway;
 mod inherited;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod limits;
 mod log_options;
 pub mod map;

@@ -29,6 +29,8 @@ const PEERS: &str = include_str!("configs/peers.txt");
 const REST: &str = include_str!("configs/rest.txt");
 #[cfg(feature = "amqp")]
 const AMQP: &str = include_str!("configs/amqp.txt");
+#[cfg(feature = "kafka")]
+const KAFKA: &str = include_str!("configs/kafka.txt");
 const WARNINGS: &str = include_str!("configs/warnings.txt");
 const FULL: &str = include_str!("configs/full.toml");
 const DEFAULTS: &str = include_str!("configs/defaults.toml");
@@ -105,8 +107,12 @@ fn check(texts: &[&str]) -> usize {
 
 fn write_what_is_reported_now() -> ! {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs");
-    let names = ["syntax", "log", "sources", "units", "names", "peers", "rest", "warnings"];
-    for (name, text) in names.iter().zip(BROKEN.iter().chain(&[WARNINGS])) {
+    let names = ["syntax", "log", "sources", "units", "names", "peers", "rest"];
+    let mut texts: Vec<(&str, &str)> = names.into_iter().zip(BROKEN).collect();
+    texts.push(("warnings", WARNINGS));
+    #[cfg(feature = "kafka")]
+    texts.push(("kafka", KAFKA));
+    for (name, text) in texts {
         let case = |Case { name, config, .. }: Case<'_>| {
             format!("=== {name}\n{config}---\n{}", report(&read(config)))
         };
@@ -136,6 +142,28 @@ fn what_is_broken_of_brokers_is_reported() {
 fn a_build_without_brokers_says_so() {
     let found = report(&read("[sources.a]\ntype = \"amqp\"\n"));
     assert!(found.contains("not in this build") && found.contains("\"amqp\""), "{found}");
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn what_is_broken_of_kafka_is_reported() {
+    if std::env::var_os("INGESTRY_WRITE_CASES").is_some() {
+        write_what_is_reported_now();
+    }
+    assert!(check(&[KAFKA]) >= 6);
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_kafka_says_so() {
+    for text in [
+        "[sources.a]\ntype = \"kafka\"\n",
+        "[destinations.a]\ntype = \"kafka\"\n",
+        "[sources.a]\ntype = \"hydra\"\nkafka = {}\n",
+    ] {
+        let found = report(&read(text));
+        assert!(found.contains("not in this build") && found.contains("\"kafka\""), "{found}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | `wal` | `wal` | `ingest-wal` | off |
 //! | `store` | `store` | `ingest-store` | off |
 //! | `mux` | `mux` | `ingest-mux` | off |
+//! | `kafka` | `kafka` | `ingest-kafka` | off |
 //! | `wire` | `wire` | `ingest-wire` | off |
 //! | `gateway` | `gateway` | `ingest-gateway` | off |
 //!
@@ -26,12 +27,13 @@
 //! | look into a log's directory beside the process that writes it | `wal::Directory` |
 //! | search what a log keeps, or follow it | `store::Store` |
 //! | send entries to one or many destinations at least once, each at its pace | `mux::Muxer`, `mux::Destination` |
+//! | send to Kafka and know what is there; read from it and commit what is safe | `kafka::Producer`, `kafka::Consumer` |
 //! | speak the Gravwell ingest protocol, as an ingester or as an indexer | `wire::connect`, `wire::Acceptor` |
 //! | read what Cloud Foundry's Loggregator sends, of any generation | `loggregator::client::Gateway`, `loggregator::v2::Envelope` |
 //! | run the whole gateway inside your program, with destinations of your own | `gateway::Gateway` |
 //! | run it as a program | the binary `ingestry` of `ingest-gateway` |
 //!
-//! They stack: `entry`, `wal`, `graphite`, `hydra` and `loggregator` know none of the others; `wire` stands on `entry`;
+//! They stack: `entry`, `wal`, `graphite`, `hydra`, `loggregator` and `kafka` know none of the others; `wire` stands on `entry`;
 //! `store` and `mux` stand on `entry` and `wal`; `gateway` stands on all but `wire`, as yet. Taking one never brings a crate above it.
 
 #[cfg(feature = "graphite")]
@@ -42,6 +44,8 @@ pub use hydra_ws as hydra;
 pub use ingest_entry as entry;
 #[cfg(feature = "gateway")]
 pub use ingest_gateway as gateway;
+#[cfg(feature = "kafka")]
+pub use ingest_kafka as kafka;
 #[cfg(feature = "mux")]
 pub use ingest_mux as mux;
 #[cfg(feature = "store")]

@@ -17,6 +17,8 @@ mod gateway;
 mod graphite;
 #[cfg(feature = "bench")]
 mod hydra;
+#[cfg(feature = "bench")]
+mod kafka;
 mod launch;
 #[cfg(feature = "bench")]
 mod loggregator;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{fairness, graphite, hydra, loggregator, mux, report, rounds, usage, wal, wire};
+use super::{fairness, graphite, hydra, kafka, loggregator, mux, report, rounds, usage, wal, wire};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 9] = [
+const SUITES: [(&str, Cases); 10] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
@@ -23,6 +23,7 @@ const SUITES: [(&str, Cases); 9] = [
     ("loggregator", loggregator::cases),
     ("hydra", hydra::cases),
     ("fairness", fairness::cases),
+    ("kafka", kafka::cases),
 ];
 
 /// The cases of foreign programs; one that is missing is an error.
@@ -113,6 +114,9 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         graphite::SINK => graphite::sink(serde_json::from_str(args)?),
         hydra::CLIENT => hydra::client(serde_json::from_str(args)?),
         hydra::ECHO => hydra::echo(),
+        kafka::PRODUCER => kafka::producer(serde_json::from_str(args)?),
+        kafka::CONSUMER => kafka::consumer(serde_json::from_str(args)?),
+        kafka::FILL => kafka::fill(serde_json::from_str(args)?),
         mux::SENDER => mux::sender(serde_json::from_str(args)?),
         mux::SINK => mux::sink(serde_json::from_str(args)?),
         loggregator::CODEC => loggregator::codec(serde_json::from_str(args)?),

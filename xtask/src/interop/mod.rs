@@ -5,6 +5,7 @@ pub(crate) mod carbon;
 mod cpython;
 mod gravwell;
 mod hydra;
+pub(crate) mod kafka;
 mod loggregator;
 mod million;
 pub(crate) mod process;
@@ -22,7 +23,7 @@ use crate::flags::Interop;
 use crate::util;
 
 /// What can be asked for.
-const PEERS: [&str; 9] = [
+const PEERS: [&str; 10] = [
     "nc",
     "carbon-c-relay",
     "small-disk",
@@ -32,6 +33,7 @@ const PEERS: [&str; 9] = [
     "rabbitmq",
     "carbon",
     "cpython",
+    "kafka",
 ];
 
 /// Runs one of them, or all.
@@ -51,6 +53,7 @@ pub(crate) fn run(flags: &Interop) -> Result<bool> {
             "rabbitmq" => rabbitmq::run()?,
             "carbon" => carbon::run()?,
             "cpython" => cpython::run()?,
+            "kafka" => kafka::run()?,
             "hydra" => hydra::run()?,
             "carbon-c-relay" => million::carbon_c_relay()?,
             _ => small_disk()?,

@@ -140,6 +140,18 @@ impl Gateway {
         self.process.signal(Signal::CONT)
     }
 
+    #[cfg_attr(not(feature = "bench"), allow(dead_code, reason = "only benchmarks need it"))]
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// Kills it, as a crash would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        self.process.0.wait()?;
+        Ok(())
+    }
+
     /// Stops it in order.
     pub(crate) fn stop(self) -> Result<()> {
         self.process.terminate("the gateway stops")

@@ -196,7 +196,8 @@ fn warn_damage(found: &Inspection, err: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Tries every address: whether it can be bound now, which one that a gateway uses cannot.
+/// Tries every address: whether it can be bound now, which one that a gateway uses cannot; and every
+/// cluster of Kafka: whether a broker answers.
 fn connect(config: &Config, out: &mut impl Write, err: &mut impl Write) -> io::Result<Exit> {
     let mut exit = Exit::Fine;
     let sources = config.sources.iter();
@@ -221,7 +222,38 @@ fn connect(config: &Config, out: &mut impl Write, err: &mut impl Write) -> io::R
             }
         }
     }
+    #[cfg(feature = "kafka")]
+    if !clusters(config, out, err)? {
+        exit = Exit::Failed;
+    }
     Ok(exit)
+}
+
+/// Whether a broker of every cluster answers.
+#[cfg(feature = "kafka")]
+fn clusters(config: &Config, out: &mut impl Write, err: &mut impl Write) -> io::Result<bool> {
+    use crate::config::DestinationKind;
+    let sources = config.sources.iter().filter_map(|source| match &source.kind {
+        SourceKind::Kafka(kafka) => Some((&source.name, &kafka.brokers)),
+        SourceKind::Hydra(hydra) => Some((&source.name, &hydra.kafka.as_ref()?.brokers)),
+        _ => None,
+    });
+    let destinations = config.destinations.iter().filter_map(|one| match &one.kind {
+        DestinationKind::Kafka(kafka) => Some((&one.name, &kafka.brokers)),
+        _ => None,
+    });
+    let mut fine = true;
+    for (name, brokers) in sources.chain(destinations) {
+        let place = brokers.brokers.join(" ");
+        match crate::kafka::answers(brokers) {
+            Ok(()) => writeln!(out, "{name}: {place} answers")?,
+            Err(error) => {
+                writeln!(err, "{name}: {place} does not answer: {error}")?;
+                fine = false;
+            }
+        }
+    }
+    Ok(fine)
 }
 
 /// Checks a file: one line for each error and warning on `err`, or one line that it is fine on

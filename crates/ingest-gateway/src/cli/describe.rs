@@ -93,19 +93,25 @@ mod tests {
         let line = |line: &str| match line.strip_prefix("# ").filter(|line| key(line)) {
             // What names files or variables that are not there is asked for its form only.
             Some(line) if line.starts_with("tls") => String::new(),
+            Some(line) if line.starts_with("kafka") && !cfg!(feature = "kafka") => String::new(),
             Some(line) => {
                 let line = line.replace("env:INGEST_SECRET", "env:PATH");
                 let line = line.replace("env:HYDRA_TOKEN", "env:PATH");
+                let line = line.replace("env:KAFKA_PASSWORD", "env:PATH");
                 line.replace("env:CF_ACCESS_TOKEN", "env:PATH")
             }
             None => line.to_owned(),
         };
         let text: String = EXAMPLE.lines().map(|l| line(l) + "\n").collect();
-        let brokers = cfg!(feature = "amqp");
-        let here = |table: &&str| brokers || !table.contains("type = \"amqp\"");
+        let built = [("amqp", cfg!(feature = "amqp")), ("kafka", cfg!(feature = "kafka"))];
+        let here = |table: &&str| {
+            let is = |kind: &str| table.contains(&format!("type = \"{kind}\""));
+            built.iter().all(|(kind, built)| *built || !is(kind))
+        };
         let text = text.split("\n[").filter(here).collect::<Vec<_>>().join("\n[");
         let loaded = parse(Path::new("example"), text.as_bytes()).unwrap();
-        let (sources, destinations) = if brokers { (8, 4) } else { (7, 3) };
+        let more = built.iter().filter(|(_, built)| *built).count();
+        let (sources, destinations) = (7 + more, 3 + more);
         let summary =
             format!("{sources} sources, {destinations} destinations, 1 route, 3 rules, 1 limit");
         assert_eq!(loaded.config.summary(), summary);

@@ -218,6 +218,10 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
             let place = format!("{host}:{port}");
             text.push_str(&format!("  {:<15} {place:<22} AMQP, {exchange}\n", source.name));
         }
+        if let SourceKind::Kafka(kafka) = &source.kind {
+            let (place, topics) = (kafka.brokers.brokers.join(" "), kafka.topics.join(" "));
+            text.push_str(&format!("  {:<15} {place:<22} Kafka, {topics}\n", source.name));
+        }
         if let SourceKind::GraphiteUnix(unix) = &source.kind {
             let (path, socket) = (unix.path.display(), unix.socket);
             let flag = if unix.socket == UnixSocket::Datagram { "-uU" } else { "-NU" };
@@ -231,9 +235,10 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
         let (host, port) = (address.ip(), address.port());
         let (what, line) = match &source.kind {
             // It listens nowhere.
-            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => {
-                continue;
-            }
+            SourceKind::Loggregator(_)
+            | SourceKind::GraphiteUnix(_)
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => continue,
             SourceKind::Graphite(graphite) => match graphite.format {
                 GraphiteFormat::Lines => (
                     "Graphite plaintext, TCP",
@@ -295,6 +300,10 @@ fn banner(config: &Config, gateway: &Gateway) -> String {
             DestinationKind::Amqp(amqp) => {
                 let config::AmqpBroker { host, port, exchange, .. } = &amqp.broker;
                 text.push_str(&format!("  {name:<15} {host}:{port}  AMQP, {exchange}\n"));
+            }
+            DestinationKind::Kafka(kafka) => {
+                let (place, topic) = (kafka.brokers.brokers.join(" "), &kafka.topic);
+                text.push_str(&format!("  {name:<15} {place}  Kafka, {topic}\n"));
             }
             DestinationKind::Graphite(graphite) => {
                 let targets: Vec<_> = graphite.targets.iter().map(ToString::to_string).collect();

@@ -4,12 +4,12 @@ use super::amqp;
 use super::choice::one_of;
 use super::graphite;
 use super::gravwell;
+use super::kafka;
 use super::model::{DestinationConfig, DestinationKind};
 use super::sources::check_name;
 use super::walk::{Node, Table};
 
-const KINDS: &[&str] = &["store", "gravwell", "graphite", "amqp"];
-const LATER: &[&str] = &["kafka"];
+const KINDS: &[&str] = &["store", "gravwell", "graphite", "amqp", "kafka"];
 
 /// A destination that the file names; its settings are missing when its type is wrong.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
         if let Some(mut table) = node.table() {
             check_name(&table.node, &name, &[]);
             let kind_node = table.required("type", &one_of(KINDS.iter().copied()));
-            let kind = kind_node.as_ref().and_then(|node| node.kind(KINDS, LATER));
+            let kind = kind_node.as_ref().and_then(|node| node.kind(KINDS));
             if kind == Some("gravwell") {
                 let read = gravwell::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Gravwell(Box::new(read)));
@@ -37,6 +37,11 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Destination<'a>> {
             } else if kind == Some("amqp") {
                 let read = amqp::read_destination(&mut table);
                 let kind = read.map(|read| DestinationKind::Amqp(Box::new(read)));
+                destination.config = kind.map(|kind| DestinationConfig { name, kind });
+                table.finish(super::load::HOMES);
+            } else if kind == Some("kafka") {
+                let read = kafka::read_destination(&mut table);
+                let kind = read.map(|read| DestinationKind::Kafka(Box::new(read)));
                 destination.config = kind.map(|kind| DestinationConfig { name, kind });
                 table.finish(super::load::HOMES);
             } else if kind == Some("graphite") {

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::amqp::AmqpBroker;
+use super::kafka::KafkaBrokers;
 use super::model::{DestinationKind, SourceKind};
 use super::secret::SecretFrom;
 use super::tls::{ClientTls, ServerTls};
@@ -33,6 +34,10 @@ fn of_broker(broker: &AmqpBroker) -> impl Iterator<Item = &PathBuf> {
     broker.tls.iter().flat_map(of_client).chain(of_secret(broker.password.as_ref()))
 }
 
+fn of_brokers(brokers: &KafkaBrokers) -> Option<&PathBuf> {
+    of_secret(brokers.password.as_ref())
+}
+
 impl SourceKind {
     /// The files that it names.
     pub(crate) fn files(&self) -> Vec<&PathBuf> {
@@ -40,12 +45,14 @@ impl SourceKind {
             Self::Graphite(graphite) => of_server(graphite.tls.as_ref()).collect(),
             Self::GraphiteUdp(_) | Self::GraphiteUnix(_) => Vec::new(),
             Self::Amqp(amqp) => of_broker(&amqp.broker).collect(),
+            Self::Kafka(kafka) => of_brokers(&kafka.brokers).into_iter().collect(),
             Self::Gravwell(gravwell) => of_server(gravwell.tls.as_ref())
                 .chain(of_secret(gravwell.secret.as_ref()))
                 .collect(),
-            Self::Hydra(hydra) => {
-                of_server(hydra.tls.as_ref()).chain(of_secret(hydra.token.as_ref())).collect()
-            }
+            Self::Hydra(hydra) => of_server(hydra.tls.as_ref())
+                .chain(of_secret(hydra.token.as_ref()))
+                .chain(hydra.kafka.as_ref().and_then(|kafka| of_brokers(&kafka.brokers)))
+                .collect(),
             Self::Loggregator(loggregator) => {
                 of_client(&loggregator.tls).chain(of_secret(Some(&loggregator.token))).collect()
             }
@@ -63,6 +70,7 @@ impl DestinationKind {
             }
             Self::Graphite(graphite) => graphite.tls.iter().flat_map(of_client).collect(),
             Self::Amqp(amqp) => of_broker(&amqp.broker).collect(),
+            Self::Kafka(kafka) => of_brokers(&kafka.brokers).into_iter().collect(),
         }
     }
 }

@@ -217,6 +217,7 @@ fn check_read_ahead(config: &Config, source: &Source<'_>) {
         SourceKind::Gravwell(gravwell) => gravwell.read_ahead,
         SourceKind::Hydra(hydra) => hydra.read_ahead,
         SourceKind::GraphiteUnix(graphite) => graphite.stream.read_ahead,
+        SourceKind::Kafka(kafka) => kafka.read_ahead,
         SourceKind::GraphiteUdp(_) | SourceKind::Loggregator(_) | SourceKind::Amqp(_) => return,
     };
     if let Some(node) = &source.read_ahead

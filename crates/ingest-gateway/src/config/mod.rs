@@ -30,7 +30,7 @@
 //! | `admin.control` | boolean | `false` |
 //! | `admin.allow_public` | boolean | `false` |
 //! | `hydra.ingest.websocket.enabled` | boolean | `true` |
-//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-unix`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator`, `amqp` | required |
+//! | `sources.NAME.type` | `graphite`, `graphite-udp`, `graphite-unix`, `graphite-pickle`, `graphite-protobuf`, `gravwell`, `hydra`, `loggregator`, `amqp`, `kafka` | required |
 //! | `sources.NAME.listen` | address | port 2003 of 127.0.0.1; 2004 (`graphite-pickle`), 2005 (`graphite-protobuf`), 4023 (`gravwell`), 8080 (`hydra`) |
 //! | `sources.NAME.allow_public` | boolean | `false` |
 //! | `sources.NAME.allow` (all that listen on an address) | addresses and networks that may connect, or send | all |
@@ -97,7 +97,31 @@
 //! | `sources.NAME.prefetch` (`amqp`) | 1 to 65535 messages | 1000 |
 //! | `sources.NAME.ack` (`amqp`) | `durable`, `none` | `durable` |
 //! | `sources.NAME.ENABLE_AMQP`, `AMQP_VERBOSE` (`amqp`) | boolean | `true`, `false` |
-//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite`, `amqp` | required |
+//! | `sources.NAME.brokers` (`kafka`, sources and destinations, and `sources.NAME.kafka`, as all down to `properties`) | `HOST:PORT` | required |
+//! | `sources.NAME.user`, `password` | text; `env:NAME`, `file:PATH`, `literal:TEXT` | no authentication |
+//! | `sources.NAME.mechanism` | of SASL | `PLAIN` |
+//! | `sources.NAME.properties` | a table of properties of librdkafka, except those that have a key here | none |
+//! | `sources.NAME.topics` (`kafka`, as all down to `commit_interval`) | names, or expressions that begin with `^` | required |
+//! | `sources.NAME.group` | text | `ingestry` |
+//! | `sources.NAME.instance` | text: a member's name that stays | none |
+//! | `sources.NAME.from` | `oldest`, `end`: where a new group begins | `oldest` |
+//! | `sources.NAME.tag` | tag name, for records that bring none | `kafka` |
+//! | `sources.NAME.tag_per` (`kafka`) | `topic`: a tag `TAG-…` for each | none |
+//! | `sources.NAME.encoding` | `auto`, `raw`, `entry` | `auto` |
+//! | `sources.NAME.timestamp` | `record`, `arrival`: of records that bring none | `record` |
+//! | `sources.NAME.values` (`kafka`) | `none`, `headers` | `none` |
+//! | `sources.NAME.max_tags` (`kafka`) | 1 to 65000 brought by records, in one run | 4096 |
+//! | `sources.NAME.read_ahead` (`kafka`) | size, 64 KiB to 1 GiB | 16 MiB |
+//! | `sources.NAME.commit_interval` | time, 10 ms to 1 h | 1 s |
+//! | `sources.NAME.kafka` (`hydra`) | a table with `brokers`, what may be beside them, and what a destination `kafka` has from `compression` to `delivery_timeout`: what `kafka_ingestor` sends to | none: it refuses |
+//! | `sources.NAME.kafka.format` (`hydra`) | `json`, `string`: where `hydra-record-format` names none | `json` |
+//! | `destinations.NAME.type` | `store`, `gravwell`, `graphite`, `amqp`, `kafka` | required |
+//! | `destinations.NAME.topic` (`kafka`, as all down to `delivery_timeout`) | text with `{tag}` and `{value:NAME}` | required |
+//! | `destinations.NAME.key` | likewise | none: any partition |
+//! | `destinations.NAME.encoding` | `raw`, `entry` | `raw` |
+//! | `destinations.NAME.compression` (`kafka`) | `none`, `lz4`, `snappy` | `none` |
+//! | `destinations.NAME.linger` | time, 1 ms to 10 s, or `off` | 5 ms |
+//! | `destinations.NAME.delivery_timeout` | time, 1 s to 50 s | 30 s |
 //! | `destinations.NAME.name` (`amqp`) | `key`, `body`: where names go | `key` |
 //! | `destinations.NAME.routing_key` (`amqp`, name in the body) | text | `graphite` |
 //! | `destinations.NAME.lines` (`amqp`, name in the body) | 1 to 10000 of a message | 500 |
@@ -109,7 +133,7 @@
 //! | `destinations.NAME.tenant` (`gravwell`) | text, at most 512 bytes | none |
 //! | `destinations.NAME.confirm` (`gravwell`) | `acknowledged`, `stored` | `acknowledged` |
 //! | `destinations.NAME.min_version` (`gravwell`) | 0 to 65535: of the protocol | 0 |
-//! | `destinations.NAME.from` (`gravwell`, as all down to `on_lag`) | `end`, `oldest`, a time: for a new one | `end` |
+//! | `destinations.NAME.from` (`gravwell` and `kafka`, as all down to `on_lag`) | `end`, `oldest`, a time: for a new one | `end` |
 //! | `destinations.NAME.rate_limit` | rate | none |
 //! | `destinations.NAME.max_lag` | size, at least 1 MiB | 80 % of `log.max_bytes` |
 //! | `destinations.NAME.on_lag` | `drop-oldest`, `block` | `drop-oldest` |
@@ -167,6 +191,7 @@ mod graphite;
 mod gravwell;
 mod headers;
 mod hydra;
+mod kafka;
 mod limits;
 mod listen;
 mod load;
@@ -206,6 +231,11 @@ pub use graphite::{
 };
 pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
+pub use kafka::{
+    HydraKafka, KafkaBrokers, KafkaCompression, KafkaDecoding, KafkaDestination, KafkaEncoding,
+    KafkaFormat, KafkaFrom, KafkaSending, KafkaSource, KafkaTagPer, KafkaTime, KafkaValues,
+    Template, TemplateError,
+};
 pub use limits::{LimitConfig, LimitPer, OnLimit};
 pub use load::{Loaded, load, parse};
 pub use loggregator::{

@@ -15,6 +15,7 @@ use super::graphite::{
 };
 use super::gravwell::{GravwellDestination, GravwellSource};
 use super::hydra::HydraSource;
+use super::kafka::{KafkaDestination, KafkaSource};
 use super::limits::LimitConfig;
 use super::loggregator::LoggregatorSource;
 use super::logs::LogsConfig;
@@ -247,7 +248,10 @@ impl SourceConfig {
             SourceKind::GraphiteUdp(graphite) => Some(&graphite.listen),
             SourceKind::Gravwell(gravwell) => Some(&gravwell.listen),
             SourceKind::Hydra(hydra) => Some(&hydra.listen),
-            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => None,
+            SourceKind::Loggregator(_)
+            | SourceKind::GraphiteUnix(_)
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => None,
         }
     }
 
@@ -259,6 +263,7 @@ impl SourceConfig {
             (_, Some(listen)) => listen.to_string(),
             (SourceKind::GraphiteUnix(unix), _) => unix.path.display().to_string(),
             (SourceKind::Amqp(amqp), _) => format!("{}:{}", amqp.broker.host, amqp.broker.port),
+            (SourceKind::Kafka(kafka), _) => kafka.brokers.brokers.join(" "),
             _ => String::new(),
         }
     }
@@ -272,7 +277,8 @@ impl SourceConfig {
             | SourceKind::GraphiteUnix(_)
             | SourceKind::Hydra(_)
             | SourceKind::Loggregator(_)
-            | SourceKind::Amqp(_) => Protocol::Tcp,
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => Protocol::Tcp,
             SourceKind::GraphiteUdp(_) => Protocol::Udp,
         }
     }
@@ -287,6 +293,8 @@ impl SourceConfig {
             SourceKind::Gravwell(_) | SourceKind::Hydra(_) => None,
             SourceKind::Loggregator(loggregator) => Some(&loggregator.tag),
             SourceKind::Amqp(amqp) => Some(&amqp.lines.tag),
+            SourceKind::Kafka(kafka) if kafka.tag_per.is_none() => Some(&kafka.tag),
+            SourceKind::Kafka(_) => None,
         }
     }
 
@@ -297,7 +305,10 @@ impl SourceConfig {
             SourceKind::GraphiteUdp(source) => Some((&mut source.listen, &mut source.allow_public)),
             SourceKind::Gravwell(source) => Some((&mut source.listen, &mut source.allow_public)),
             SourceKind::Hydra(source) => Some((&mut source.listen, &mut source.allow_public)),
-            SourceKind::Loggregator(_) | SourceKind::GraphiteUnix(_) | SourceKind::Amqp(_) => None,
+            SourceKind::Loggregator(_)
+            | SourceKind::GraphiteUnix(_)
+            | SourceKind::Amqp(_)
+            | SourceKind::Kafka(_) => None,
         }
     }
 }
@@ -320,6 +331,8 @@ pub enum SourceKind {
     Loggregator(Box<LoggregatorSource>),
     /// `amqp`: Graphite points from a broker.
     Amqp(Box<AmqpSource>),
+    /// `kafka`: topics of Kafka.
+    Kafka(Box<KafkaSource>),
 }
 
 impl SourceKind {
@@ -331,6 +344,7 @@ impl SourceKind {
             Self::GraphiteUdp(graphite) => graphite.lines.rejects.as_ref(),
             Self::GraphiteUnix(graphite) => graphite.stream.lines.rejects.as_ref(),
             Self::Amqp(amqp) => amqp.lines.rejects.as_ref(),
+            Self::Kafka(kafka) => kafka.rejects.as_ref(),
             Self::Gravwell(_) | Self::Hydra(_) | Self::Loggregator(_) => None,
         }
     }
@@ -345,7 +359,7 @@ impl SourceKind {
             Self::Amqp(amqp) => &amqp.lines,
             Self::Hydra(hydra) => return Some((hydra.template.as_ref()?, hydra.max_tags)),
             Self::Loggregator(logs) => return Some((logs.template.as_ref()?, logs.max_tags)),
-            Self::Gravwell(_) => return None,
+            Self::Gravwell(_) | Self::Kafka(_) => return None,
         };
         lines.template.as_ref().map(|made| (&made.template, made.max_tags))
     }
@@ -361,6 +375,7 @@ impl SourceKind {
             Self::Hydra(_) => "hydra",
             Self::Loggregator(_) => "loggregator",
             Self::Amqp(_) => "amqp",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
@@ -386,6 +401,8 @@ pub enum DestinationKind {
     Graphite(Box<GraphiteDestination>),
     /// `amqp`: Graphite points to a broker.
     Amqp(Box<AmqpDestination>),
+    /// `kafka`: topics of Kafka.
+    Kafka(Box<KafkaDestination>),
 }
 
 impl DestinationKind {
@@ -397,6 +414,7 @@ impl DestinationKind {
             Self::Gravwell(_) => "gravwell",
             Self::Graphite(_) => "graphite",
             Self::Amqp(_) => "amqp",
+            Self::Kafka(_) => "kafka",
         }
     }
 }

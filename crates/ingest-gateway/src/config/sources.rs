@@ -4,6 +4,7 @@ use super::amqp;
 use super::graphite::{self, GraphiteFormat};
 use super::gravwell;
 use super::hydra;
+use super::kafka;
 use super::listen::Listen;
 use super::loggregator;
 use super::model::{SourceConfig, SourceKind};
@@ -21,8 +22,8 @@ const KINDS: &[&str] = &[
     "hydra",
     "loggregator",
     "amqp",
+    "kafka",
 ];
-const LATER: &[&str] = &["kafka"];
 
 /// Most addresses and networks in a list.
 const MAX_NETWORKS: usize = 1024;
@@ -51,7 +52,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
         let Some(mut table) = node.table() else { continue };
         check_name(&table.node, name, RESERVED);
         let kinds = super::choice::one_of(KINDS.iter().copied());
-        let kind = table.required("type", &kinds).and_then(|node| node.kind(KINDS, LATER));
+        let kind = table.required("type", &kinds).and_then(|node| node.kind(KINDS));
         let mut source = Source {
             config: SourceConfig {
                 name: name.to_owned(),
@@ -78,6 +79,7 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
             Some("gravwell") => gravwell::read_source(&mut table, &mut source),
             Some("hydra") => hydra::read_source(&mut table, &mut source),
             Some("amqp") => amqp::read_source(&mut table, &mut source),
+            Some("kafka") => kafka::read_source(&mut table, &mut source),
             Some("loggregator") => loggregator::read_source(&mut table, &mut source),
             // Which keys are known depends on the type.
             _ => {
@@ -89,7 +91,8 @@ pub(super) fn read<'a>(table: &Table<'a>) -> Vec<Source<'a>> {
             let allow = table.key("allow").and_then(|node| networks(&node));
             source.config.allow = allow.unwrap_or_default();
         }
-        if !kind.is_some_and(|kind| kind.starts_with("graphite") || kind == "amqp") {
+        let keeps = |kind: &str| kind.starts_with("graphite") || matches!(kind, "amqp" | "kafka");
+        if !kind.is_some_and(keeps) {
             refuse_later_keys(&mut table);
         }
         table.finish(super::load::HOMES);

@@ -230,26 +230,17 @@ impl Node<'_> {
         value
     }
 
-    /// One of a few types; `later` ones are known but not part of this program.
-    pub(crate) fn kind(
-        &self,
-        here: &'static [&'static str],
-        later: &[&str],
-    ) -> Option<&'static str> {
+    /// One of a few types.
+    pub(crate) fn kind(&self, here: &'static [&'static str]) -> Option<&'static str> {
         let allowed = one_of(here.iter().copied());
         let text = self.string(&allowed)?;
         if let Some(kind) = here.iter().find(|kind| **kind == text) {
             return Some(kind);
         }
-        if later.contains(&text) {
-            let found = format!("\"{text}\": type \"{text}\" is not in this build of ingestry");
-            self.wrong(found, allowed, None);
-        } else {
-            let same = KIND_SYNONYMS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
-            let same = same.filter(|kind| here.contains(kind));
-            let meant = same.or_else(|| nearest(text, here.iter().copied())).map(str::to_owned);
-            self.wrong(format!("unknown type {}", self.found()), allowed, meant);
-        }
+        let same = KIND_SYNONYMS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+        let same = same.filter(|kind| here.contains(kind));
+        let meant = same.or_else(|| nearest(text, here.iter().copied())).map(str::to_owned);
+        self.wrong(format!("unknown type {}", self.found()), allowed, meant);
         None
     }
 

@@ -74,6 +74,15 @@ pub enum GatewayError {
         /// Why.
         error: TlsFileError,
     },
+    /// The client of a source or destination cannot be made.
+    #[cfg(feature = "kafka")]
+    #[error("{name}: Kafka: {error}")]
+    Kafka {
+        /// The source or destination.
+        name: String,
+        /// Why.
+        error: ingest_kafka::Error,
+    },
     /// A destination was given twice.
     #[error("two destinations are named {0:?}")]
     DestinationTwice(String),

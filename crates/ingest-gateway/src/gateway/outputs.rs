@@ -10,7 +10,7 @@ use super::GatewayError;
 use crate::config::{
     Config, DestinationConfig, DestinationKind, Route, StateMessages, fingerprint,
 };
-use crate::destinations::{self, graphite::Fates};
+use crate::destinations::{self, Fates};
 use crate::log_options::log_options;
 
 /// What was found in the files that destinations name, by destination.
@@ -25,8 +25,8 @@ pub(super) struct Known {
     pub(super) kind: &'static str,
     /// Where its links lead, in their order, as far as that is known.
     pub(super) targets: Vec<String>,
-    /// What it did with entries, where Carbon servers are meant.
-    pub(super) fates: Option<Arc<Fates>>,
+    /// What it did with entries, where it tells.
+    pub(super) fates: Option<Arc<dyn Fates>>,
 }
 
 /// An output that does not run yet.
@@ -83,7 +83,7 @@ pub(super) fn files(config: &Config) -> Files {
 fn made(destination: &DestinationConfig, routes: &[Route]) -> Result<Vec<Made>, GatewayError> {
     let name = &destination.name;
     let filter = filter(routes, name);
-    let known = |output: &str, fates| Known {
+    let known = |output: &str, fates: Option<Arc<dyn Fates>>| Known {
         destination: name.clone(),
         name: output.to_owned(),
         kind: destination.kind.type_name(),
@@ -110,7 +110,17 @@ fn made(destination: &DestinationConfig, routes: &[Route]) -> Result<Vec<Made>, 
             let ready = destinations::amqp::output(name, amqp, filter)?;
             vec![(known(&ready.name, Some(ready.fates)), ready.output)]
         }
+        #[cfg(feature = "kafka")]
+        DestinationKind::Kafka(kafka) => {
+            let output = Output::new(name).filter(filter);
+            let output = destinations::outflow::apply(output, &kafka.outflow);
+            let (output, fates) = destinations::kafka::output(output, name, kafka)?;
+            let targets = vec![kafka.brokers.brokers.join(" ")];
+            vec![(Known { targets, ..known(name, Some(fates)) }, output)]
+        }
         // Refused when the configuration was read.
+        #[cfg(not(feature = "kafka"))]
+        DestinationKind::Kafka(_) => Vec::new(),
         #[cfg(not(feature = "amqp"))]
         DestinationKind::Amqp(_) => Vec::new(),
     })

@@ -35,6 +35,8 @@ use crate::sources::amqp::{self, Amqp};
 use crate::sources::graphite_udp::Inlet;
 use crate::sources::gravwell::Gravwell;
 use crate::sources::hydra::Hydra;
+#[cfg(feature = "kafka")]
+use crate::sources::kafka::{self, Kafka};
 use crate::sources::loggregator::Loggregator;
 use crate::sources::transport::Wrapping;
 use crate::sources::{
@@ -177,6 +179,10 @@ impl Prepared {
                 let broker = crate::broker::broker(&config.name, &amqp.broker)?;
                 let tagger = Tagger::new(tag(&amqp.lines.tag)?, cx.maker.clone());
                 Service::Amqp(Box::new(Amqp::new(amqp, broker, tagger)))
+            }
+            #[cfg(feature = "kafka")]
+            (SourceKind::Kafka(kafka), _) => {
+                Service::Kafka(Box::new(kafka_source(&config.name, kafka, with)?))
             }
             (SourceKind::Gravwell(gravwell), Lent::Tcp(listener)) => {
                 let (gravwell, place) = gravwell_source(&config.name, gravwell, with)?;
@@ -376,6 +382,7 @@ fn reasons(kind: &SourceKind) -> Vec<&'static str> {
         SourceKind::Gravwell(_) => gravwell::reasons(),
         SourceKind::Hydra(_) => map::hydra::reasons(),
         SourceKind::Loggregator(_) => loggregator::reasons(),
+        SourceKind::Kafka(_) => map::kafka::reasons(),
         SourceKind::Graphite(_)
         | SourceKind::GraphiteUdp(_)
         | SourceKind::GraphiteUnix(_)
@@ -419,6 +426,8 @@ enum Service {
     Loggregator(Box<Loggregator>),
     #[cfg(feature = "amqp")]
     Amqp(Box<Amqp>),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<Kafka>),
 }
 
 impl Service {
@@ -432,6 +441,8 @@ impl Service {
             }
             #[cfg(feature = "amqp")]
             Self::Amqp(amqp) => amqp::serve(*amqp, cx).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka::serve(*kafka, cx).await,
             Self::Gravwell(listener, gravwell) => gravwell::serve(listener, *gravwell, cx).await,
             Self::Hydra(listener, hydra) => hydra::serve(listener, *hydra, cx, view).await,
             Self::Loggregator(loggregator) => loggregator::serve(*loggregator, cx).await,
@@ -482,10 +493,48 @@ fn hydra_source(
         config: config.clone(),
         websocket_enabled: with.websocket_enabled,
         tls: acceptor(name, config.tls.as_ref())?,
+        #[cfg(feature = "kafka")]
+        kafka: config
+            .kafka
+            .as_ref()
+            .map(|kafka| kafka_ingestor(name, config, kafka))
+            .transpose()?,
         token,
         tags: with.muxer.tags(),
         max_record: with.muxer.log().writer().limits().max_record(),
     })
+}
+
+/// What Hydra's `kafka_ingestor` sends with.
+#[cfg(feature = "kafka")]
+fn kafka_ingestor(
+    name: &str,
+    hydra: &HydraSource,
+    config: &crate::config::HydraKafka,
+) -> Result<ingest_kafka::KafkaIngestor, GatewayError> {
+    let settings = crate::kafka::settings(&config.brokers).map_err(|error| {
+        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
+    })?;
+    let sending = crate::kafka::sending(&config.sending);
+    let options = crate::kafka::ingestor(hydra, config);
+    let made = ingest_kafka::KafkaIngestor::new(settings, sending, options);
+    made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })
+}
+
+/// A source of topics of Kafka.
+#[cfg(feature = "kafka")]
+fn kafka_source(
+    name: &str,
+    config: &crate::config::KafkaSource,
+    with: &Surroundings<'_>,
+) -> Result<Kafka, GatewayError> {
+    let settings = crate::kafka::settings(&config.brokers).map_err(|error| {
+        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
+    })?;
+    // What cannot be set together shows here, and not when the broker is asked.
+    ingest_kafka::Consumer::check(&settings, &Kafka::options(config))
+        .map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })?;
+    Ok(Kafka { config: config.clone(), settings, tags: with.muxer.tags() })
 }
 
 /// A source of Loggregator messages.

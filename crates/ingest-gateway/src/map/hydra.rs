@@ -18,13 +18,24 @@ pub enum Refusal {
     NoTime,
     /// `kafka_ingestor` has no broker.
     NoBroker,
+    /// `kafka_ingestor` cannot make a record of it.
+    NotARecord,
+    /// `kafka_ingestor` sent it, and no broker has it.
+    NotDelivered,
     /// The message was neither a command nor a payload, or past a limit.
     NotAMessage,
 }
 
 impl Refusal {
-    const ALL: [Self; 5] =
-        [Self::BadTag, Self::TooManyTags, Self::NoTime, Self::NoBroker, Self::NotAMessage];
+    const ALL: [Self; 7] = [
+        Self::BadTag,
+        Self::TooManyTags,
+        Self::NoTime,
+        Self::NoBroker,
+        Self::NotARecord,
+        Self::NotDelivered,
+        Self::NotAMessage,
+    ];
 
     /// Name for labels and reports.
     #[must_use]
@@ -34,6 +45,8 @@ impl Refusal {
             Self::TooManyTags => "too_many_tags",
             Self::NoTime => "no_time",
             Self::NoBroker => "no_broker",
+            Self::NotARecord => "not_a_record",
+            Self::NotDelivered => "not_delivered",
             Self::NotAMessage => "not_a_message",
         }
     }

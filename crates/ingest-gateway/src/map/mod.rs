@@ -2,4 +2,5 @@
 
 pub mod graphite;
 pub mod hydra;
+pub mod kafka;
 pub mod loggregator;

@@ -8,6 +8,8 @@ pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
 pub(crate) mod hydra;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 mod kernel_drops;
 pub(crate) mod loggregator;
 mod rate;

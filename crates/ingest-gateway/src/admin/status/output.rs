@@ -42,7 +42,8 @@ pub struct OutputReport {
     /// Its links.
     pub links: Vec<LinkReport>,
     /// What it did with the entries that it was given, in this run, where it tells: of those that
-    /// Carbon servers get, `sent`, `elsewhere` for those of other servers, or why not. What is sent
+    /// Carbon servers get, `sent`, `elsewhere` for those of other servers, or why not; of those for
+    /// Kafka, `sent`, `refused` by client or broker for what they are, or `bad-topic`. What is sent
     /// again is counted again.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fates: BTreeMap<&'static str, u64>,

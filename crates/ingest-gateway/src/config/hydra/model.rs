@@ -6,6 +6,7 @@ use ingest_entry::TagName;
 
 use crate::config::addr::ListenAddr;
 use crate::config::choice::choice;
+use crate::config::kafka::HydraKafka;
 use crate::config::secret::SecretFrom;
 use crate::config::tls::ServerTls;
 use crate::template::Template;
@@ -53,6 +54,8 @@ pub struct HydraSource {
     pub idle_timeout: Option<Duration>,
     /// How long ingestors have.
     pub ingest_timeout: Duration,
+    /// What `kafka_ingestor` sends to. `None`: it refuses.
+    pub kafka: Option<HydraKafka>,
 }
 
 impl Default for HydraSource {
@@ -77,6 +80,7 @@ impl Default for HydraSource {
             max_tags: 4096,
             idle_timeout: Some(Duration::from_secs(60)),
             ingest_timeout: Duration::from_secs(3),
+            kafka: None,
         }
     }
 }

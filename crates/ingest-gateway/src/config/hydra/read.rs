@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::model::HydraSource;
+use crate::config::kafka;
 use crate::config::listen;
 use crate::config::model::SourceKind;
 use crate::config::sources::Source;
@@ -57,9 +58,9 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
         // Never, as far as anybody waits.
         hydra.ingest_timeout = time.unwrap_or(Duration::from_secs(86_400));
     }
-    if let Some(node) = table.refused("kafka") {
-        let found = "a key that is not in this build of ingestry".to_owned();
-        node.at_key(found, "a configuration without it");
+    if let Some(mut kafka_table) = table.sub_table("kafka") {
+        hydra.kafka = Some(kafka::read_hydra(&mut kafka_table));
+        kafka_table.finish(crate::config::load::HOMES);
     }
     source.config.kind = SourceKind::Hydra(Box::new(hydra));
 }

@@ -53,12 +53,13 @@ impl From<RejectReason> for Fate {
     }
 }
 
-impl Fates {
-    /// Each fate with how many entries met it.
-    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
+impl crate::destinations::Fates for Fates {
+    fn counts(&self) -> Vec<(&'static str, u64)> {
         NAMES.into_iter().zip(self.counts.iter().map(Counter::get)).collect()
     }
+}
 
+impl Fates {
     fn add(&self, tally: &Tally) {
         for (counter, more) in self.counts.iter().zip(tally.0) {
             counter.add(more);

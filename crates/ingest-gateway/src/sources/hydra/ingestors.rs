@@ -24,6 +24,13 @@ const SHOWN: usize = 1024;
 /// What is said of payloads that a limit drops.
 const OVER_LIMIT: &str = "It is beyond a limit of this gateway, and dropped.";
 
+/// What else is missing in a build without the client.
+#[cfg(feature = "kafka")]
+const BUILD: &str = "";
+#[cfg(not(feature = "kafka"))]
+const BUILD: &str =
+    ", and this build of ingestry does not take it: one with the feature \"full\" does";
+
 type Results = Vec<Result<(), Failure>>;
 
 /// What the ingestors share.
@@ -84,7 +91,7 @@ impl Shared {
         self.number(request, &self.tag)
     }
 
-    fn note(&self, reason: usize, request: &Request) {
+    pub(super) fn note(&self, reason: usize, request: &Request) {
         let peer = request.peer().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         self.cx.rejects.note(reason, peer, None, request.payload());
     }
@@ -350,8 +357,7 @@ impl Ingestor for Kafka {
         open.totals.refuse(Refusal::NoBroker.index());
         let name = &self.0.cx.counters.name;
         Outcome::failed(Failure::unavailable(format!(
-            "kafka_ingestor has no broker: sources.{name}.kafka.brokers is not set, and this build \
-             of ingestry does not take it yet."
+            "kafka_ingestor has no broker: sources.{name}.kafka.brokers is not set{BUILD}."
         )))
     }
 }

@@ -3,6 +3,8 @@
 
 mod delivered;
 mod ingestors;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod taken;
 
 use std::net::IpAddr;
@@ -45,6 +47,9 @@ pub(crate) struct Hydra {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) token: Option<Vec<u8>>,
     pub(crate) tags: Tags,
+    /// What `kafka_ingestor` sends with. `None`: it has no broker.
+    #[cfg(feature = "kafka")]
+    pub(crate) kafka: Option<ingest_kafka::KafkaIngestor>,
     /// The largest record that the log takes, in bytes.
     pub(crate) max_record: u64,
 }
@@ -138,6 +143,11 @@ fn register(
     registry.register("gravwell_ingestor", Arc::new(Entries(Arc::clone(&shared))), now)?;
     registry.register("graphite_ingestor", Arc::new(Graphite::new(Arc::clone(&shared))), now)?;
     registry.register("log_ingestor", Arc::new(Log(Arc::clone(&shared))), now)?;
+    #[cfg(feature = "kafka")]
+    if let Some(broker) = &hydra.kafka {
+        let ingestor = kafka::Brokers::new(broker.clone(), shared);
+        return registry.register("kafka_ingestor", Arc::new(ingestor), now);
+    }
     registry.register("kafka_ingestor", Arc::new(Kafka(shared)), now)
 }
 

@@ -24,6 +24,19 @@ impl Open {
         totals.received_items = items as u64;
         Self { shared: Arc::clone(shared), totals }
     }
+
+    /// What it stands for was handed to a broker, which has answered.
+    #[cfg(feature = "kafka")]
+    pub(super) fn delivered(mut self, answer: &Result<(), Failure>) {
+        match answer {
+            Ok(()) => self.totals.accepted_items = self.totals.received_items,
+            Err(failure) => {
+                let source = &self.shared.cx.counters.name;
+                tracing::warn!(%source, %failure, "A record did not get to its topic.");
+                self.totals.refuse(Refusal::NotDelivered.index());
+            }
+        }
+    }
 }
 
 impl Drop for Open {
