@@ -157,6 +157,14 @@ async fn members_share_partitions_and_take_over() {
     tokio::time::timeout(PATIENCE, shared).await.expect("shared in time");
     drop((of_one, of_two));
     one.close().await;
+    let mut of_two = two.messages();
+    let taken_over = async {
+        while two.assigned() < 4 {
+            let _ = tokio::time::timeout(Duration::from_millis(10), of_two.next()).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken_over).await.expect("taken over in time");
+    drop(of_two);
 
     // What comes now is all the other's.
     send(&producer, "t", (0..100).map(|n| n.to_string())).await;
