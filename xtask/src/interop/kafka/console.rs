@@ -8,7 +8,21 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::interop::process::Process;
+use super::broker::Broker;
+use crate::interop::process::{Gateway, Process};
+
+/// A gateway in `dir` whose `kafka_ingestor` has this broker, and a console for it.
+pub(super) fn start(binary: &Path, dir: &Path, broker: &Broker) -> Result<(Gateway, Console)> {
+    std::fs::create_dir_all(dir)?;
+    let config = format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\n[sources.hydra]\ntype = \"hydra\"\n\
+         listen = \"127.0.0.1:0\"\nkafka = {{ brokers = [\"127.0.0.1:{}\"] }}\n",
+        broker.port
+    );
+    let gateway = Gateway::configured(binary, dir, &config)?;
+    let console = Console::start(binary, gateway.address("hydra")?)?;
+    Ok((gateway, console))
+}
 
 /// A console that runs.
 pub(super) struct Console {
@@ -18,7 +32,7 @@ pub(super) struct Console {
 }
 
 impl Console {
-    pub(super) fn start(binary: &Path, address: SocketAddr) -> Result<Self> {
+    fn start(binary: &Path, address: SocketAddr) -> Result<Self> {
         let mut command = Command::new(binary);
         command.arg("hydra").arg(format!("ws://{address}/ws-ingest/kafka_ingestor"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());

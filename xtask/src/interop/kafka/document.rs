@@ -6,8 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::broker::Broker;
-use super::console::Console;
-use crate::interop::process::Gateway;
+use super::console::start;
 
 /// What is sent, behind the document's lines, and the key and value that it has to become.
 const MORE: [(&str, &str); 6] = [
@@ -20,15 +19,7 @@ const MORE: [(&str, &str); 6] = [
 ];
 
 pub(super) fn run(binary: &Path, dir: &Path, broker: &Broker) -> Result<()> {
-    let dir = dir.join("document");
-    std::fs::create_dir_all(&dir)?;
-    let config = format!(
-        "[admin]\nlisten = \"127.0.0.1:0\"\n[sources.hydra]\ntype = \"hydra\"\n\
-         listen = \"127.0.0.1:0\"\nkafka = {{ brokers = [\"127.0.0.1:{}\"] }}\n",
-        broker.port
-    );
-    let gateway = Gateway::configured(binary, &dir, &config)?;
-    let mut console = Console::start(binary, gateway.address("hydra")?)?;
+    let (gateway, mut console) = start(binary, &dir.join("document"), broker)?;
     console.say(
         "-c set hydra-kafka-topic = test-topic\n-c set hydra-ack = explicit\n\
          {\"name\":\"test\",\"value\":\"test\"}\n",

@@ -8,8 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::broker::Broker;
-use super::console::Console;
-use crate::interop::process::Gateway;
+use super::console::{Console, start};
 
 /// Lines in one go, and how often these come.
 const BURST: u64 = 50;
@@ -20,15 +19,7 @@ const AWAY: Duration = Duration::from_secs(5);
 const AFTER: Duration = Duration::from_secs(6);
 
 pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> {
-    let dir = dir.join("outage");
-    std::fs::create_dir_all(&dir)?;
-    let config = format!(
-        "[admin]\nlisten = \"127.0.0.1:0\"\n[sources.hydra]\ntype = \"hydra\"\n\
-         listen = \"127.0.0.1:0\"\nkafka = {{ brokers = [\"127.0.0.1:{}\"] }}\n",
-        broker.port
-    );
-    let gateway = Gateway::configured(binary, &dir, &config)?;
-    let mut console = Console::start(binary, gateway.address("hydra")?)?;
+    let (gateway, mut console) = start(binary, &dir.join("outage"), broker)?;
     console.say("-c set hydra-kafka-topic = outage\n-c set hydra-ack = explicit\n")?;
     let mut sent = 0;
     load(&mut console, &mut sent, BEFORE)?;
