@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::client::{page, source_row, status};
-use crate::support::process::{Ingestry, ended, piped};
+use crate::support::process::{Ingestry, ended};
 use crate::support::stored::search;
 
 const SOURCES: &str = r#"
@@ -54,11 +54,7 @@ fn what_is_beyond_is_dropped_or_waits_and_is_counted() {
     fs::write(work.path().join("in.toml"), format!("{SOURCES}{LIMITS}")).unwrap();
     let ingestry = Ingestry::start(work.path(), &["--config", "in.toml"]);
     let send = |source: &str, scheme: &str, tag: &str, text: &str| {
-        let path = if scheme == "ws" { "/ws-ingest/gravwell_ingestor" } else { "" };
-        let to = format!("{scheme}://{}{path}", ingestry.address(source));
-        let mut args = vec!["send", "--to", &to, "--secret", "file:secret", "--tag", tag];
-        args.extend(["--header", "hydra-ack=persisted"]);
-        piped(work.path(), &args, text)
+        ingestry.sent(work.path(), source, scheme, tag, text)
     };
     let acknowledged =
         |sent: (Option<i32>, String, String)| assert_eq!(sent.0, Some(0), "{sent:?}");

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::client::{page, source_row, status};
-use crate::support::process::{Ingestry, ended, piped};
+use crate::support::process::{Ingestry, ended};
 use crate::support::stored::lines;
 
 const SOURCES: &str = r#"
@@ -51,12 +51,8 @@ fn start(work: &std::path::Path) -> Ingestry {
 }
 
 fn send(ingestry: &Ingestry, work: &std::path::Path, source: &str, scheme: &str, text: &str) {
-    let path = if scheme == "ws" { "/ws-ingest/gravwell_ingestor" } else { "" };
-    let to = format!("{scheme}://{}{path}", ingestry.address(source));
     let tag = if text.contains("sampled") { "sampled" } else { "sent" };
-    let mut args = vec!["send", "--to", &to, "--secret", "file:secret", "--tag", tag];
-    args.extend(["--header", "hydra-ack=persisted"]);
-    let (code, out, err) = piped(work, &args, text);
+    let (code, out, err) = ingestry.sent(work, source, scheme, tag, text);
     assert_eq!(code, Some(0), "{source}: {out}{err}");
 }
 

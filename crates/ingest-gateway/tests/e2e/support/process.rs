@@ -137,6 +137,23 @@ impl Ingestry {
         self.child.id()
     }
 
+    /// What `ingestry send`, at work in `work`, makes of a text for one of its sources: its exit
+    /// code, and what it printed.
+    pub(crate) fn sent(
+        &self,
+        work: &Path,
+        source: &str,
+        scheme: &str,
+        tag: &str,
+        text: &str,
+    ) -> (Option<i32>, String, String) {
+        let path = if scheme == "ws" { "/ws-ingest/gravwell_ingestor" } else { "" };
+        let to = format!("{scheme}://{}{path}", self.address(source));
+        let mut args = vec!["send", "--to", &to, "--secret", "file:secret", "--tag", tag];
+        args.extend(["--header", "hydra-ack=persisted"]);
+        piped(work, &args, text)
+    }
+
     /// What it has printed.
     pub(crate) fn out(&self) -> String {
         std::fs::read_to_string(&self.out).unwrap()
