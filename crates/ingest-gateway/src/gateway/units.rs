@@ -128,8 +128,9 @@ impl Prepared {
         };
         let source = match before {
             Some(unit) => unit.cx.source.clone(),
-            // A quarter of the budget at most, so that one source cannot take the others' share.
-            None => with.muxer.source(&config.name, memory / 4).map_err(named)?,
+            // An eighth of the budget at most: one source cannot take the others' share, and more
+            // waiting does not make the disk quicker.
+            None => with.muxer.source(&config.name, memory / 8).map_err(named)?,
         };
         let kept = reject_store(config, before, with)?;
         let stop = before.map_or_else(Default::default, |unit| Arc::clone(&unit.stop));
