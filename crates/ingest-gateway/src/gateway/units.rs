@@ -519,7 +519,14 @@ fn kafka_ingestor(
     let sending = crate::kafka::sending(&config.sending);
     let options = crate::kafka::ingestor(hydra, config);
     let made = ingest_kafka::KafkaIngestor::new(settings, sending, options);
-    made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })
+    let made = made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })?;
+    #[cfg(feature = "avro")]
+    if let Some(registry) = &config.registry {
+        let registry = crate::kafka::registry(registry)
+            .map_err(|error| GatewayError::Registry { name: name.to_owned(), error })?;
+        return Ok(made.with_registry(registry));
+    }
+    Ok(made)
 }
 
 /// A source of topics of Kafka.
