@@ -283,11 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn crates_are_looked_at_one_by_one_or_all() {
+        let Ok(XtaskCmd::Alone(alone)) = parse(&["alone", "ingest-wal", "--count"]) else {
+            panic!("alone");
+        };
+        assert_eq!((alone.name.as_deref(), alone.count), (Some("ingest-wal"), true));
+        assert!(matches!(parse(&["api"]), Ok(XtaskCmd::Api(Api { name: None }))));
+        assert!(parse(&["api", "--count"]).is_err());
+    }
+
+    #[test]
     fn help_names_every_command() {
         let help = help();
         for command in [
             "tidy", "ci", "--quick", "codegen", "--check", "crash", "--plant", "interop", "bench",
-            "--json", "fuzz", "soak", "help",
+            "--json", "fuzz", "soak", "alone", "api", "help",
         ] {
             assert!(help.contains(command), "{command} is missing in:\n{help}");
         }
