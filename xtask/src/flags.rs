@@ -342,6 +342,16 @@ mod tests {
     }
 
     #[test]
+    fn crates_are_looked_at_one_by_one_or_all() {
+        let Ok(XtaskCmd::Alone(alone)) = parse(&["alone", "ingest-wal", "--count"]) else {
+            panic!("alone");
+        };
+        assert_eq!((alone.name.as_deref(), alone.count), (Some("ingest-wal"), true));
+        assert!(matches!(parse(&["api"]), Ok(XtaskCmd::Api(Api { name: None }))));
+        assert!(parse(&["api", "--count"]).is_err());
+    }
+
+    #[test]
     fn help_names_every_command_and_every_option() {
         let overview = help(None).unwrap();
         assert!(overview.contains("Exit codes: 0 fine"), "{overview}");
@@ -354,6 +364,8 @@ mod tests {
             ("interop", &["[peer]", "--entries"]),
             ("fuzz", &["[target]", "--replay"]),
             ("bench", &["[name]", "--peers", "--json <file>", "--write <page>", "--resume"]),
+            ("alone", &["[name]", "--count"]),
+            ("api", &["[name]"]),
             ("dist", &["--out"]),
             ("release", &["--dry-run"]),
             ("help", &["[command]"]),

@@ -91,13 +91,17 @@ impl Surface {
         Some(Item { id, kind, inner, value })
     }
 
-    /// The crate that an item is from and its path there; `None` for one of this crate.
+    /// The crate that an item is from, and the crate and name as one writes them; `None` for one of this
+    /// crate.
     pub(super) fn foreign(&self, id: &str) -> Option<(String, String)> {
         let entry = self.paths.get(id)?;
         let number = entry.get("crate_id").and_then(Value::as_u64).filter(|number| *number != 0)?;
         let name = self.crates.get(&number.to_string())?.get("name")?.as_str()?.to_owned();
-        let parts = entry.get("path")?.as_array()?.iter().filter_map(Value::as_str);
-        Some((name, parts.collect::<Vec<_>>().join("::")))
+        let last = entry.get("path")?.as_array()?.last()?.as_str()?;
+        // The half of serde in which its traits are is nobody's dependency.
+        let seen = if name == "serde_core" { "serde" } else { &name };
+        let path = format!("{seen}::{last}");
+        Some((name, path))
     }
 
     /// All public items, each by its shortest path.

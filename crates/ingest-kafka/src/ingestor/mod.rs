@@ -77,6 +77,9 @@ impl Handed {
     ///
     /// # Errors
     /// What a report says of it.
+    ///
+    /// # Cancel safety
+    /// Of a dropped future the record is on its way all the same, and nothing says what became of it.
     pub async fn delivered(mut self) -> Result<(), Failure> {
         let outcome = self.0.done().await;
         match outcome.refusal.or(outcome.failure) {
