@@ -40,7 +40,8 @@ use crate::sources::kafka::{self, Kafka};
 use crate::sources::loggregator::Loggregator;
 use crate::sources::transport::Wrapping;
 use crate::sources::{
-    Allowed, Context, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra, loggregator,
+    Allowed, Context, Decoding, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra,
+    loggregator,
 };
 #[cfg(feature = "amqp")]
 use crate::template::Tagger;
@@ -53,12 +54,19 @@ pub(super) struct Surroundings<'a> {
     pub(super) policy: &'a Policy,
     pub(super) durability: Durability,
     pub(super) websocket_enabled: bool,
+    pub(super) decoding: &'a Decoding,
 }
 
 impl<'a> Surroundings<'a> {
-    pub(super) fn new(muxer: &'a Muxer, config: &'a Config, policy: &'a Policy) -> Self {
+    pub(super) fn new(
+        muxer: &'a Muxer,
+        config: &'a Config,
+        policy: &'a Policy,
+        decoding: &'a Decoding,
+    ) -> Self {
         Self {
             muxer,
+            decoding,
             dir: &config.log.dir,
             policy,
             durability: config.log.durability,
@@ -144,6 +152,7 @@ impl Prepared {
             rules: with.rules_of(&config.name),
             limits: with.limits_of(&config.name),
             level: with.level(),
+            decoding: with.decoding.clone(),
             read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
                 .unwrap_or(4 << 10),
             // What connects by itself has no connections that could go on without it.

@@ -200,13 +200,12 @@ impl<'a> Member<'a> {
         }
         let mut read = out.read;
         // Whatever else is durable goes with it.
-        let durable = source.durable_end();
         while let Some(next) = self.out.front()
             && !next.refused
             && next
                 .ticket
                 .as_ref()
-                .is_none_or(|ticket| ticket.end <= durable && !source.was_dropped(ticket))
+                .is_none_or(|ticket| source.is_durable(ticket) && !source.was_dropped(ticket))
             && let Some(next) = self.out.pop_front()
         {
             read.merge(next.read);
