@@ -79,7 +79,10 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &Broker) -> Result<()> {
         ensure!(report(id)? == (400, text.to_owned()), "{id}: {:?}", report(id)?);
     }
     let (code, text) = report("5")?;
-    ensure!(code == 400 && text.starts_with("Failed to parse as Json: no json\n"), "{code} {text}");
+    ensure!(
+        code == 400 && text.starts_with("Failed to parse as Json:  no json\n"),
+        "{code} {text}"
+    );
     let status = gateway.status()?;
     ensure!(status.get("balanced") == Some(&true.into()), "the account does not balance: {status}");
     gateway.stop()?;

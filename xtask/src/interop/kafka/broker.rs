@@ -103,6 +103,26 @@ impl Broker {
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
 
+    /// How many records a topic has, as the ends of its partitions say.
+    pub(crate) fn count(&self, topic: &str, partitions: u32) -> Result<u64> {
+        let mut kcat = Command::new(super::super::programs::find("kcat", "kcat")?);
+        kcat.args(["-Q", "-b"]).arg(format!("127.0.0.1:{}", self.port));
+        for partition in 0..partitions {
+            kcat.args(["-t", &format!("{topic}:{partition}:-1")]);
+        }
+        let output = kcat.output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let ends = text.lines().filter_map(|line| line.rsplit_once("offset "));
+        let ends: Vec<u64> = ends.filter_map(|(_, end)| end.trim().parse().ok()).collect();
+        ensure!(
+            output.status.success() && ends.len() == partitions as usize,
+            "kcat ended with {}: {text}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(ends.iter().sum())
+    }
+
     /// Writes records without keys, in batches that are compressed like this.
     pub(crate) fn write(&self, topic: &str, codec: &str, values: &[String]) -> Result<()> {
         let mut kcat = Command::new(super::super::programs::find("kcat", "kcat")?);

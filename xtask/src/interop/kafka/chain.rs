@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
+use super::PARTITIONS;
 use super::broker::Broker;
 use crate::interop::process::{Gateway, PATIENCE, until};
 
@@ -65,7 +66,7 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
     let strangers = copies.values().filter(|ids| ids.iter().collect::<BTreeSet<_>>().len() > 1);
     let strangers = strangers.count();
     let ids: BTreeSet<&String> = copies.values().flatten().collect();
-    let records = broker.read(TOPIC, "%p %o")?.len();
+    let records = broker.count(TOPIC, PARTITIONS)?;
     println!(
         "kafka: edge, broker and a member killed: {} lines acknowledged, {lost} lost; {records} \
          records in the topic, {entries} entries with the cores, {again} of them again, all known by \
@@ -76,6 +77,7 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
     ensure!(lost == 0, "{lost} acknowledged lines are missing");
     ensure!(strangers == 0, "{strangers} lines came twice under different ids");
     ensure!(ids.len() == copies.len(), "{} ids for {} lines", ids.len(), copies.len());
+    ensure!(records >= copies.len() as u64, "{records} records for {} lines", copies.len());
     for member in [&edge, &second] {
         let status = member.gateway()?.status()?;
         let balanced = status.get("balanced") == Some(&true.into());
