@@ -125,8 +125,10 @@ xflags::xflags! {
             /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
             /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory, and
             /// the program), loggregator, hydra (needs node and npm), kafka (needs Maven and Java),
-            /// fairness (one entry at a time beside a flood; 12 GB in TMPDIR), or all (default all). Or
-            /// page: measure nothing, and write the page of `--write` anew from what is kept.
+            /// fairness (one entry at a time beside a flood; 12 GB in TMPDIR), durable (lines a second
+            /// until they are synced), loss (what was accepted and is lost after kills and power cuts;
+            /// the cuts need root), or all (default all). Or page: measure nothing, and write the page
+            /// of `--write` anew from what is kept.
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String

@@ -39,7 +39,6 @@ pub(crate) enum Figure {
     /// One of [`Sample::more`].
     More(&'static str),
     /// One of [`Sample::sums`].
-    #[allow(dead_code, reason = "for what is rare")]
     Sum(&'static str),
     /// The value as a share of another case's in the same round.
     Share(&'static str),

@@ -11,6 +11,8 @@
 mod case;
 mod document;
 #[cfg(feature = "bench")]
+mod durable;
+#[cfg(feature = "bench")]
 mod fairness;
 #[cfg(feature = "bench")]
 mod gateway;
@@ -23,6 +25,8 @@ mod kafka;
 mod launch;
 #[cfg(feature = "bench")]
 mod loggregator;
+#[cfg(feature = "bench")]
+mod loss;
 #[cfg(feature = "bench")]
 mod mux;
 #[cfg(feature = "bench")]

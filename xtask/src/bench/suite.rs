@@ -12,7 +12,8 @@ use super::case::{Case, Context};
 use super::document::{self, Run};
 use super::rounds::Outcome;
 use super::{
-    fairness, graphite, hydra, kafka, loggregator, mux, peers, report, rounds, usage, wal, wire,
+    durable, fairness, graphite, hydra, kafka, loggregator, loss, mux, peers, report, rounds,
+    usage, wal, wire,
 };
 use crate::flags::Bench;
 
@@ -20,7 +21,7 @@ use crate::flags::Bench;
 type Cases = fn() -> Vec<Case>;
 
 /// The benchmarks by name.
-const SUITES: [(&str, Cases); 10] = [
+const SUITES: [(&str, Cases); 12] = [
     ("wire", wire::cases),
     ("wal", wal::cases),
     ("big", wal::big::cases),
@@ -31,6 +32,8 @@ const SUITES: [(&str, Cases); 10] = [
     ("hydra", hydra::cases),
     ("fairness", fairness::cases),
     ("kafka", kafka::cases),
+    ("durable", durable::cases),
+    ("loss", loss::cases),
 ];
 
 /// All of them.
@@ -40,8 +43,12 @@ const ALL: &str = "all";
 type Peers = fn() -> Result<Vec<Case>>;
 
 /// What runs beside a benchmark when it is asked for.
-const PEERS: [(&str, Peers); 2] =
-    [("graphite", graphite::peers), ("loggregator", loggregator::peers)];
+const PEERS: [(&str, Peers); 4] = [
+    ("graphite", graphite::peers),
+    ("loggregator", loggregator::peers),
+    ("durable", durable::peers),
+    ("loss", loss::peers),
+];
 
 /// Benchmarks that cannot do without their foreign programs.
 const WITH_PEERS: [&str; 2] = ["hydra", "kafka"];
@@ -219,6 +226,8 @@ pub(crate) fn side(name: &str, args: &str) -> Result<()> {
         wire::attack::ATTACKER => wire::attack::attacker(serde_json::from_str(args)?),
         wire::LONE => wire::lone(serde_json::from_str(args)?),
         wire::CODEC => wire::codec(serde_json::from_str(args)?),
+        durable::SENDER => durable::send(serde_json::from_str(args)?),
+        durable::RAW => durable::raw(serde_json::from_str(args)?),
         fairness::FLOOD => fairness::flood(serde_json::from_str(args)?),
         fairness::QUIET => fairness::quiet(serde_json::from_str(args)?),
         graphite::DECODE => graphite::decode(serde_json::from_str(args)?),

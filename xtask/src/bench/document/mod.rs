@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 #[cfg(feature = "bench")]
-pub(super) use self::facts::{commit, machine, today};
+pub(super) use self::facts::{Disk, commit, machine, today};
 use self::kept::Kept;
 #[cfg(feature = "bench")]
 pub(super) use self::kept::{Figures, Height, Run};

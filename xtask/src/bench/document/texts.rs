@@ -30,6 +30,33 @@ from the start and follow its end at once.",
         profile: Some(("operating-the-log.md", "operating the log")),
     },
     Text {
+        name: "durable",
+        about: "\
+What a sender gets that sends lines of 59 bytes over one connection, ends its side and waits until the
+other one ends: lines a second, from the first byte to that end. Nobody takes anything from what receives
+them, so everything has to be kept. What the end means differs, and that is the point: *synced* programs
+say that every line is in files that were synced, the others that they have read it. `raw-line` is
+the machine: each line written and synced by itself, as some of the synced ones do it. Programs that
+sync line by line get fewer lines.",
+        profile: None,
+    },
+    Text {
+        name: "loss",
+        about: "\
+What was accepted and never arrived. A sender hands over lines in many short connections and counts those
+as accepted whose connection the receiver ended in order. Nobody takes anything from the receiver
+meanwhile; at a random instant it is killed. Then it is started again on the same directory, with its
+destination there, and what arrives is compared: *lost* was accepted and did not arrive before seconds of
+silence. `kill` is SIGKILL: the system's caches survive. `power` is a power cut: the receiver's files are on
+an ext4 file system of its own, which is shut down at that instant without writing anything more (as
+the tests of file systems do it), so that nothing survives but what had reached the device; what the
+device's own cache would lose is not modelled, which is kind to everybody. Each run begins with
+a control: without a kill, everything has to arrive, or the run does not count. A program that ends a
+connection before it has written what came over it loses that, however well it writes. The figure of ours
+has to be none. Programs that keep nothing on disk have no `power`: a kill takes all that a cut could.",
+        profile: None,
+    },
+    Text {
         name: "wire",
         about: "\
 The Gravwell protocol from client to server over loopback, entries of 256 bytes, and the bytes of an entry.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::{rsyslog, telegraf};
 use crate::interop::programs::{find, python};
 
 /// Modules of the Go program that decodes Loggregator's messages.
@@ -42,6 +43,13 @@ pub(in crate::bench) fn versions(suite: &str, asked: bool) -> Result<BTreeMap<St
                 add(name, version.map(str::to_owned))?;
             }
             add("Go", said(&find("go", "golang")?, &["env", "GOVERSION"]))?;
+        }
+        "durable" | "loss" if asked => {
+            let python = python(&[("carbon", "carbon")])?;
+            add("carbon", package(&python, "carbon"))?;
+            add("carbon-c-relay", relay())?;
+            add("rsyslog", said(&rsyslog::program()?, &["-v"]))?;
+            add("Telegraf", telegraf::version())?;
         }
         _ => {}
     }
