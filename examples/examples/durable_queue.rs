@@ -94,7 +94,8 @@ fn put(log: &Log, texts: &[String]) -> Result<()> {
     // What holds for the last one holds for those before: one wait, few syncs.
     if let Some(last) = last {
         writer.done(&last).wait()?;
-        print(&format!("{} texts are on disk, up to number {}\n", texts.len(), last.end - 1))?;
+        let newest = last.lsns().map_or(0, |lsns| lsns.end - 1);
+        print(&format!("{} texts are on disk, up to number {newest}\n", texts.len()))?;
     }
     Ok(())
 }
