@@ -142,6 +142,7 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
         steps.push(Step::cargo("plant through hydra", &planted));
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
+        steps.push(Step::cargo("dependencies", "xtask alone --count"));
         steps.push(Step::cargo("release", "xtask release --dry-run"));
         steps.extend(single_features(metadata));
     }
@@ -219,6 +220,7 @@ mod tests {
             "cargo xtask crash --profile dev --seed 1 --rounds 40 --source hydra --plant \
              ack-before-write",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
+            "cargo xtask alone --count",
             "cargo xtask release --dry-run",
             "cargo check --locked --package ingest-wal --no-default-features",
             "cargo check --locked --package ingest-wal --no-default-features --features plants",

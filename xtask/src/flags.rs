@@ -171,6 +171,26 @@ xflags::xflags! {
             optional --out dir: PathBuf
         }
 
+        /// Take each library crate as its users do: in a project of its own outside this workspace, by
+        /// path, with what its README says to depend on and the programs that it shows, with the
+        /// default features and with none. Counts dependencies, builds from nothing, runs the
+        /// programs; exits 1 when something fails, a crate names more than it may, or
+        /// docs/crates.md says other numbers.
+        cmd alone {
+            /// Only this crate (default: all; ingest-kafka and ingest-gateway take minutes).
+            optional name: String
+            /// Count only, and build nothing.
+            optional --count
+        }
+
+        /// Read the public interface of each library crate, as rustdoc sees it with all features: print
+        /// the types that show another crate's, and find what the API guidelines ask for and no
+        /// lint checks. Exits 1 when there is such a thing, or docs/crates.md lists other types.
+        cmd api {
+            /// Only this crate (default: all; ingest-kafka takes minutes).
+            optional name: String
+        }
+
         /// Look at everything that a release needs: versions that agree, the changelog, what each
         /// crate says about itself, what is in its package, and the order in which they can be
         /// published. Exits 1 and says why when something is wrong.
@@ -332,6 +352,16 @@ mod tests {
     }
 
     #[test]
+    fn crates_are_looked_at_one_by_one_or_all() {
+        let Ok(XtaskCmd::Alone(alone)) = parse(&["alone", "ingest-wal", "--count"]) else {
+            panic!("alone");
+        };
+        assert_eq!((alone.name.as_deref(), alone.count), (Some("ingest-wal"), true));
+        assert!(matches!(parse(&["api"]), Ok(XtaskCmd::Api(Api { name: None }))));
+        assert!(parse(&["api", "--count"]).is_err());
+    }
+
+    #[test]
     fn help_names_every_command_and_every_option() {
         let overview = help(None).unwrap();
         assert!(overview.contains("Exit codes: 0 fine"), "{overview}");
@@ -344,6 +374,8 @@ mod tests {
             ("interop", &["[peer]", "--entries"]),
             ("fuzz", &["[target]", "--replay"]),
             ("bench", &["[name]", "--peers", "--json <file>", "--write <page>", "--resume"]),
+            ("alone", &["[name]", "--count"]),
+            ("api", &["[name]"]),
             ("dist", &["--out"]),
             ("release", &["--dry-run"]),
             ("help", &["[command]"]),

@@ -4,6 +4,8 @@
 //! `main`, and one file here.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints")]
 
+mod alone;
+mod api;
 mod bench;
 mod ci;
 mod codegen;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         return exit(outcome.map(|()| true));
     }
     exit(match flags::from_env_or_exit() {
+        XtaskCmd::Alone(flags) => alone::run(&flags),
+        XtaskCmd::Api(flags) => api::run(&flags),
         XtaskCmd::Bench(flags) => bench::run(&flags),
         XtaskCmd::Tidy(_) => tidy::run(),
         XtaskCmd::Ci(flags) => ci::run(flags.quick),

@@ -13,8 +13,6 @@ mod framed;
 mod placement;
 #[path = "golden/plaintext.rs"]
 mod plaintext;
-#[path = "golden/sha256.rs"]
-mod sha256;
 #[path = "golden/tagged.rs"]
 mod tagged;
 #[path = "../../../testdata/support/vectors.rs"]

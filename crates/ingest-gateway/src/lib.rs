@@ -34,3 +34,8 @@ pub use gateway::{
 pub use inherited::Inherited;
 pub use relay::LogRelay;
 pub use secret::IngestSecretError;
+
+/// The examples of the README are tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

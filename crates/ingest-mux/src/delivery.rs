@@ -48,15 +48,15 @@ impl Delivery {
 
     /// Waits until everything that was handed over before is on disk.
     pub(crate) async fn on_disk(&self) -> Result<(), Refused> {
-        let end = self.writer.next();
+        let all = self.writer.all_synced();
         self.writer.sync();
-        self.writer.synced(end).await
+        all.await
     }
 
-    /// Waits until everything below `end` is on disk and settled by every output.
-    async fn everything(&self, end: Lsn) -> Result<(), Refused> {
-        self.writer.sync();
-        self.writer.synced(end).await?;
+    /// Waits until everything that was handed over before is on disk and settled by every output.
+    async fn everything(&self) -> Result<(), Refused> {
+        self.on_disk().await?;
+        let end = self.writer.synced_end();
         for output in self.outputs.all().iter() {
             self.settled(output, &(0..end)).await;
         }
@@ -65,9 +65,8 @@ impl Delivery {
 
     /// Waits until everything is settled by every output that has a link.
     pub(crate) async fn all_linked(&self) {
-        let end = self.writer.next();
-        self.writer.sync();
-        if self.writer.synced(end).await.is_ok() {
+        if self.on_disk().await.is_ok() {
+            let end = self.writer.synced_end();
             for output in self.outputs.all().iter() {
                 if !lock(&output.state).links.is_empty() {
                     output.until_settled(&(0..end)).await;
@@ -78,18 +77,19 @@ impl Delivery {
 
     pub(crate) async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
         let end = self.writer.next();
-        let done = tokio::time::timeout(within, self.everything(end)).await;
+        let done = tokio::time::timeout(within, self.everything()).await;
         self.judge(end, done.ok())
     }
 
     pub(crate) fn flush_blocking(&self, within: Duration) -> Result<(), Undelivered> {
         let end = self.writer.next();
         let deadline = Instant::now().checked_add(within);
-        let done = block_on(self.everything(end), deadline);
+        let done = block_on(self.everything(), deadline);
         self.judge(end, done)
     }
 
-    /// What is missing when a flush has ended; `None`: its time was over.
+    /// What is missing when a flush has ended; `None`: its time was over. As many LSNs are below
+    /// `end` as entries were handed over before.
     fn judge(&self, end: Lsn, done: Option<Result<(), Refused>>) -> Result<(), Undelivered> {
         let outputs: Vec<_> = self
             .outputs

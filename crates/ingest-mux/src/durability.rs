@@ -1,5 +1,6 @@
 //! How safe a write has to be before it counts as done, and what came of it.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ingest_wal::{Level, Lsn};
@@ -56,13 +57,13 @@ pub enum State {
 }
 
 /// What came of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accepted {
-    /// LSN of its first entry. Those of one write rise, with gaps where others wrote meanwhile.
-    pub first: Lsn,
-    /// LSN after its last entry.
-    pub end: Lsn,
+    /// From the LSN of its first entry to the one after its last. Those of one write rise, with gaps
+    /// where others wrote meanwhile. `None` where nothing was written, and while the log has not
+    /// come to it: that is possible at [`State::Memory`] only, or when a time was over.
+    pub lsns: Option<Range<Lsn>>,
     /// How many entries.
     pub entries: u64,
     /// How far it has got.

@@ -90,3 +90,8 @@ pub use source::{Batch, Grant, Sent, Source};
 pub use status::{CloseReport, LinkPhase, LinkState, OutputStatus, Status};
 #[cfg(feature = "gravwell")]
 pub use told::Announcement;
+
+/// The examples of the README are tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,10 @@
 //! The front for programs that have entries at hand: async and blocking, from any number of
 //! threads.
 
-use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ingest_entry::{EntryRef, Source as Address, TagId, TagName};
-use ingest_wal::{Level, Lsn, Refused, Ticket};
+use ingest_wal::{Level, Refused, Ticket};
 
 use crate::block_on::block_on;
 use crate::delivery::Delivery;
@@ -40,7 +39,6 @@ pub struct Sender {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "what was handed over is not safe yet"]
 pub struct HandedOver {
-    range: Range<Lsn>,
     ticket: Option<Ticket>,
     tags: Vec<TagId>,
     entries: u64,
@@ -49,8 +47,8 @@ pub struct HandedOver {
 
 impl HandedOver {
     fn at(&self, state: State) -> Accepted {
-        let Range { start: first, end } = self.range;
-        Accepted { first, end, entries: self.entries, state }
+        let lsns = self.ticket.as_ref().and_then(Ticket::lsns);
+        Accepted { lsns, entries: self.entries, state }
     }
 }
 
@@ -132,8 +130,7 @@ impl Sender {
     ) -> Result<HandedOver, SendError> {
         let level = self.check(entries, durability)?;
         let most = (self.source.budget() / 2).min(PIECE);
-        let mut handed =
-            HandedOver { range: 0..0, ticket: None, tags: tags(entries), entries: 0, durability };
+        let mut handed = HandedOver { ticket: None, tags: tags(entries), entries: 0, durability };
         let mut rest = entries;
         while !rest.is_empty() {
             let (piece, bytes) = piece(rest, most);
@@ -159,7 +156,7 @@ impl Sender {
             let bytes = entries.iter().map(|entry| entry.stored_len() as u64).sum();
             let grant = self.source.try_grant(bytes).ok_or(SendError::Busy)?;
             let tags = tags(entries);
-            let mut handed = HandedOver { range: 0..0, ticket: None, tags, entries: 0, durability };
+            let mut handed = HandedOver { ticket: None, tags, entries: 0, durability };
             self.push(entries, grant, level, &mut handed)?;
             Ok(handed)
         })();
@@ -178,8 +175,8 @@ impl Sender {
         let Durability::Delivered(within) = handed.durability else {
             return Ok(handed.at(state));
         };
-        let delivered = self.delivery.delivered(handed.range.clone(), &handed.tags);
-        let delivered = tokio::time::timeout(within, delivered).await.unwrap_or(false);
+        let delivered = self.delivered(handed);
+        let delivered = tokio::time::timeout(within, delivered).await.unwrap_or(Ok(false))?;
         Ok(handed.at(if delivered { State::Delivered } else { State::Queued }))
     }
 
@@ -213,8 +210,7 @@ impl Sender {
         let Durability::Delivered(within) = durability else { return Ok(handed.at(state)) };
         let patience = Instant::now().checked_add(within);
         let until = [deadline, patience].into_iter().flatten().min();
-        let delivered = self.delivery.delivered(handed.range.clone(), &handed.tags);
-        let delivered = block_on(delivered, until).unwrap_or(false);
+        let delivered = block_on(self.delivered(&handed), until).unwrap_or(Ok(false))?;
         Ok(handed.at(if delivered { State::Delivered } else { State::Queued }))
     }
 
@@ -283,9 +279,10 @@ impl Sender {
         let Sent { ticket, entries: count, refused } = batch.finish();
         handed.entries += count;
         if let Some(ticket) = ticket {
-            let first = handed.ticket.as_ref().map_or(ticket.first, |before| before.first);
-            handed.range = first..ticket.end;
-            handed.ticket = Some(Ticket { first, ..ticket });
+            handed.ticket = Some(match handed.ticket.take() {
+                Some(before) => before.through(ticket),
+                None => ticket,
+            });
         }
         refused.map_or(Ok(()), Err)
     }
@@ -294,11 +291,20 @@ impl Sender {
     async fn safe(&self, handed: &HandedOver) -> Result<State, SendError> {
         let Some(ticket) = &handed.ticket else { return Ok(State::Disk) };
         self.source.done(ticket).await?;
-        Ok(match ticket.level {
+        Ok(match ticket.level() {
             Level::Memory => State::Memory,
             Level::Os => State::Os,
             _ => State::Disk,
         })
+    }
+
+    /// Waits until every output that it is meant for has settled it: whether all was delivered.
+    async fn delivered(&self, handed: &HandedOver) -> Result<bool, SendError> {
+        let Some(ticket) = &handed.ticket else { return Ok(true) };
+        // Without a directory it may have no LSNs yet.
+        self.source.written(ticket).await?;
+        let lsns = ticket.lsns().unwrap_or(0..0);
+        Ok(self.delivery.delivered(lsns, &handed.tags).await)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ingest_entry::{EntryRef, Source as Address};
-use ingest_wal::{Entries, Health, Level, Lsn, Permit, Permits, Reached, Tally, Ticket, Writer};
+use ingest_wal::{Entries, Health, Level, Permit, Permits, Reached, Tally, Ticket, Writer};
 
 use crate::about::About;
 use crate::attach::Attach;
@@ -131,9 +131,21 @@ impl Source {
         }
     }
 
-    /// Waits until everything below `end` is durable.
-    pub fn durable(&self, end: Lsn) -> Reached {
-        self.writer.synced(end)
+    /// Waits until a batch is durable, whatever its level, or was dropped by a full log
+    /// ([`Source::was_dropped`]).
+    pub fn durable(&self, ticket: &Ticket) -> Reached {
+        self.writer.durable(ticket)
+    }
+
+    /// Whether it is so: durable, or dropped.
+    #[must_use]
+    pub fn is_durable(&self, ticket: &Ticket) -> bool {
+        self.writer.is_durable(ticket)
+    }
+
+    /// Waits until a batch has its LSNs, whatever its level.
+    pub(crate) fn written(&self, ticket: &Ticket) -> Reached {
+        self.writer.written(ticket)
     }
 
     /// Waits until a batch counts as done, by its level.
@@ -153,12 +165,6 @@ impl Source {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.writer.dropped_of(self.number)
-    }
-
-    /// Everything below is durable.
-    #[must_use]
-    pub fn durable_end(&self) -> Lsn {
-        self.writer.synced_end()
     }
 
     /// Whether the log takes entries.
@@ -287,8 +293,10 @@ impl Batch<'_> {
                 self.accepted += u64::from(count);
                 let data = std::mem::take(&mut self.data);
                 self.source.common.about.count(u64::from(count), data);
-                let first = self.last.as_ref().map_or(ticket.first, |before| before.first);
-                self.last = Some(Ticket { first, ..ticket });
+                self.last = Some(match self.last.take() {
+                    Some(before) => before.through(ticket),
+                    None => ticket,
+                });
                 Ok(())
             }
             Err(error) => {

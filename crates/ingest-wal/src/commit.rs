@@ -4,6 +4,7 @@ mod full;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,22 +19,30 @@ use crate::format::{
     Kind, LockFile, Missing, RecordHeader, SYNCED_AT, SegmentName, VoidBody, stride,
 };
 use crate::fs::write_all_at;
+use crate::lane::Lane;
 use crate::missing::Totals;
 use crate::plant::Plant;
+use crate::progress::Progress;
 use crate::shared::{Chore, Counters, Shared, lock};
 use crate::status::Health;
 use crate::tail::Record;
+use crate::ticket::Place;
+use crate::turns::Turns;
 use crate::{Level, Lsn, Permit};
 
 /// How long the thread waits before it looks for room, or tries a failed disk, again.
 const RETRY: Duration = Duration::from_millis(50);
 /// Most records of one write.
 const MAX_RECORDS: usize = 512;
+/// Most bytes of one write while several sources hand something over: what comes while it is under
+/// way waits for it.
+const SHARED_GROUP: u64 = 256 << 10;
 static PADDING: [u8; 8] = [0; 8];
 
 /// A record on its way to the disk.
 #[derive(Debug)]
 pub(crate) struct Submission {
+    /// Given when it goes into a group.
     pub(crate) first: Lsn,
     pub(crate) count: u16,
     pub(crate) kind: Kind,
@@ -45,6 +54,18 @@ pub(crate) struct Submission {
     pub(crate) tally: Tally,
     #[expect(dead_code, reason = "held until the record is durable, and given back by its drop")]
     pub(crate) permits: Vec<Permit>,
+    /// Of entries: whose they are.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// Whose entries a record holds.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) lane: Arc<Lane>,
+    /// Their places in the lane.
+    pub(crate) entries: Range<u64>,
+    /// Where the record's place in the log is told.
+    pub(crate) place: Arc<Place>,
 }
 
 impl Submission {
@@ -108,12 +129,17 @@ pub(crate) struct Committer {
     /// again with the same first LSN.
     begun: bool,
     next: Lsn,
+    /// Handed over and without numbers.
+    waiting: Turns<Submission>,
+    /// With numbers: the next group, or what one has left over.
     pending: VecDeque<Submission>,
     pending_bytes: u64,
     /// Written, not yet synced.
     unsynced: Vec<Submission>,
     unsynced_since: Option<Instant>,
     sync_wanted: bool,
+    /// How far the lanes are to come for that.
+    sync_until: Vec<(Arc<Lane>, u64)>,
     /// Highest LSN that a record or mark on disk witnesses as durable.
     witnessed: Lsn,
     last_activity: Instant,
@@ -146,11 +172,13 @@ impl Committer {
             found_synced: Some(found_synced),
             begun: false,
             next,
+            waiting: Turns::new(),
             pending: VecDeque::new(),
             pending_bytes: 0,
             unsynced: Vec::new(),
             unsynced_since: None,
             sync_wanted: false,
+            sync_until: Vec::new(),
             witnessed: next.saturating_sub(1),
             last_activity: Instant::now(),
             closing: None,
@@ -211,6 +239,7 @@ impl Committer {
             if self.plant == Some(Plant::AckBeforeWrite) && !self.pending.is_empty() {
                 let end = self.pending.back().map_or(self.next, Submission::end);
                 self.shared.synced.advance(end);
+                reached(&lane_ends(&self.pending), |lane| &lane.synced);
                 std::thread::sleep(Duration::from_millis(20));
             }
             if let Err(error) = self.commit() {
@@ -219,7 +248,7 @@ impl Committer {
                     continue;
                 }
             }
-            if self.closing.is_some() && (self.pending.is_empty() || self.stuck()) {
+            if self.closing.is_some() && (self.is_idle() || self.stuck()) {
                 self.end();
                 return;
             }
@@ -230,16 +259,21 @@ impl Committer {
         self.shared.health() != Health::Accepting
     }
 
-    /// Waits for work and takes all that is there, up to one group.
+    /// Whether nothing waits to be written.
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Waits for work, takes all that is there, and gives numbers to one group of it.
     fn receive(&mut self) {
-        if self.pending.is_empty() && self.closing.is_none() {
+        if self.is_idle() && self.closing.is_none() {
             let now = Instant::now();
             let message = match self.deadline() {
                 Some(deadline) => self.inbox.recv_timeout(deadline.saturating_duration_since(now)),
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
-                Ok(message) => self.take(message),
+                Ok(message) => self.take(message, Instant::now()),
                 Err(RecvTimeoutError::Timeout) => return,
                 Err(RecvTimeoutError::Disconnected) => {
                     let (sender, _) = crossbeam_channel::bounded(1);
@@ -247,24 +281,49 @@ impl Committer {
                 }
             }
         }
-        while self.pending_bytes < self.shared.options.group_bytes
-            && self.pending.len() < MAX_RECORDS
-        {
-            let Ok(message) = self.inbox.try_recv() else { break };
-            self.take(message);
+        let now = Instant::now();
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message, now);
+        }
+        let most = self.shared.options.group_bytes;
+        let most = if self.waiting.is_shared(now) { most.min(SHARED_GROUP) } else { most };
+        while self.pending_bytes < most && self.pending.len() < MAX_RECORDS && self.number_next() {}
+    }
+
+    fn take(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Append(submission) if submission.owner.is_some() => {
+                let (source, bytes) = (submission.source, submission.bytes());
+                self.waiting.put(source, bytes, submission, now);
+            }
+            // Definitions are in front of all that has no number yet.
+            Message::Append(submission) => self.number(submission),
+            Message::Sync => {
+                self.sync_wanted = true;
+                // What has a number is in the next groups anyway.
+                add_ends(&mut self.sync_until, self.waiting.iter());
+            }
+            Message::Close(sender) => self.closing = Some(sender),
         }
     }
 
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Append(submission) => {
-                self.pending_bytes += submission.bytes();
-                self.next = self.next.max(submission.end());
-                self.pending.push_back(submission);
-            }
-            Message::Sync => self.sync_wanted = true,
-            Message::Close(sender) => self.closing = Some(sender),
+    /// Gives the next record that waits its numbers, if there is one.
+    fn number_next(&mut self) -> bool {
+        let next = self.waiting.pop();
+        let found = next.is_some();
+        next.into_iter().for_each(|submission| self.number(submission));
+        found
+    }
+
+    /// From here on the record has its place.
+    fn number(&mut self, mut submission: Submission) {
+        submission.first = self.next;
+        self.next = submission.end();
+        if let Some(owner) = &submission.owner {
+            owner.place.set(submission.first);
         }
+        self.pending_bytes += submission.bytes();
+        self.pending.push_back(submission);
     }
 
     /// When something is due though nothing arrives.
@@ -318,8 +377,9 @@ impl Committer {
             self.sync()?;
         }
         // It is for all that was handed over before, in however many groups.
-        self.sync_wanted &= !self.pending.is_empty();
-        if self.pending.is_empty()
+        self.sync_until.retain(|(lane, end)| lane.synced.end() < *end);
+        self.sync_wanted &= !(self.pending.is_empty() && self.sync_until.is_empty());
+        if self.is_idle()
             && self.unsynced.is_empty()
             && self.needs_mark()
             && now.duration_since(self.last_activity) >= self.shared.options.idle_mark
@@ -329,8 +389,7 @@ impl Committer {
         if waiting {
             self.wait_for_room()?;
         } else if self.shared.set_health(Health::Accepting) {
-            self.shared.synced.refuse(None);
-            self.shared.written.refuse(None);
+            self.shared.refuse(None);
             tracing::info!("The log accepts again.");
         }
         Ok(())
@@ -436,6 +495,7 @@ impl Committer {
         self.unsynced_since.get_or_insert_with(Instant::now);
         let end = self.unsynced.last().map_or(self.next, Submission::end);
         self.shared.written.advance(end);
+        reached(&lane_ends(&self.unsynced), |lane| &lane.written);
         Ok(())
     }
 
@@ -445,6 +505,7 @@ impl Committer {
             && let Some(last) = self.unsynced.last()
         {
             self.shared.synced.advance(last.end());
+            reached(&lane_ends(&self.unsynced), |lane| &lane.synced);
             std::thread::sleep(Duration::from_millis(20));
         }
         if self.plant == Some(Plant::ReuseLsn) {
@@ -459,6 +520,7 @@ impl Committer {
         if self.plant != Some(Plant::ReuseLsn) {
             self.show();
         }
+        let lanes = lane_ends(&self.unsynced);
         self.unsynced.clear();
         let bytes = LockFile::encode_synced(self.shared.log_id, end.saturating_sub(1));
         // For readers beside this process, and before anybody is told: what is durable does not
@@ -469,6 +531,7 @@ impl Committer {
             tracing::debug!(%error, "Cannot write the synced LSN into LOCK.");
         }
         self.shared.synced.advance(end);
+        reached(&lanes, |lane| &lane.synced);
         Ok(())
     }
 
@@ -562,22 +625,21 @@ impl Committer {
             tracing::error!(%error, "The log has failed: records are refused until it works again.");
         }
         let refused = Refused::Failed(Arc::new(io::Error::new(error.kind(), error.to_string())));
-        self.shared.synced.refuse(Some(refused.clone()));
-        self.shared.written.refuse(Some(refused));
+        self.shared.refuse(Some(&refused));
         std::thread::sleep(RETRY);
     }
 
     /// Ends in order: a mark, a seal, and the account of what could not be written.
     fn end(&mut self) {
         let mut unwritten = Unwritten::default();
-        for submission in self.pending.iter().chain(&self.unsynced) {
+        for submission in self.pending.iter().chain(&self.unsynced).chain(self.waiting.iter()) {
             let entries = u64::from(submission.count);
             match submission.level {
                 Level::Memory => unwritten.acknowledged += entries,
                 _ => unwritten.unacknowledged += entries,
             }
         }
-        let clean = self.pending.is_empty() && self.unsynced.is_empty();
+        let clean = self.is_idle() && self.unsynced.is_empty();
         let ended = (|| {
             if !self.dropped_unnamed().is_empty() {
                 self.rotate(false)?;
@@ -592,12 +654,36 @@ impl Committer {
             tracing::error!(%error, "The log could not be ended in order; opening recovers it.");
         }
         let _ = self.shared.chores.send(Chore::Stop);
-        self.shared.synced.refuse(Some(Refused::Closed));
-        self.shared.written.refuse(Some(Refused::Closed));
+        self.shared.refuse(Some(&Refused::Closed));
         if let Some(sender) = self.closing.take() {
             let _ = sender.send(unwritten);
         }
     }
+}
+
+/// How far each lane comes with these records, which are in the order of each. Most of them are one
+/// source's, one after the other.
+fn lane_ends<'a>(records: impl IntoIterator<Item = &'a Submission>) -> Vec<(Arc<Lane>, u64)> {
+    let mut ends = Vec::new();
+    add_ends(&mut ends, records);
+    ends
+}
+
+fn add_ends<'a>(
+    ends: &mut Vec<(Arc<Lane>, u64)>,
+    records: impl IntoIterator<Item = &'a Submission>,
+) {
+    for owner in records.into_iter().filter_map(|record| record.owner.as_ref()) {
+        match ends.iter_mut().rfind(|(lane, _)| Arc::ptr_eq(lane, &owner.lane)) {
+            Some((_, end)) => *end = owner.entries.end.max(*end),
+            None => ends.push((Arc::clone(&owner.lane), owner.entries.end)),
+        }
+    }
+}
+
+/// Tells those who wait in these lanes.
+fn reached(lanes: &[(Arc<Lane>, u64)], progress: impl Fn(&Lane) -> &Arc<Progress>) {
+    lanes.iter().for_each(|(lane, end)| progress(lane).advance(*end));
 }
 
 /// Whether an error says that the disk is full rather than broken.

@@ -1,4 +1,5 @@
-//! The hand-over: records get their numbers and go to the log thread in the order of these.
+//! The hand-over: records get their places among those of their source, and go to the log thread in
+//! the order of these.
 
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -7,6 +8,7 @@ use crossbeam_channel::Sender;
 
 use crate::Lsn;
 use crate::error::Refused;
+use crate::lane::Lane;
 use crate::sync::{Misstep, Mutex, MutexGuard, planted};
 
 /// Where what is handed over goes. Never blocks.
@@ -22,7 +24,7 @@ impl<M> Sink<M> for Sender<M> {
 }
 
 /// What all producers share. Its lock is held for a hand-over only, so that the order of the sink is
-/// the order of the numbers.
+/// the order of the places.
 #[derive(Debug)]
 pub(crate) struct Intake<S> {
     state: Mutex<State<S>>,
@@ -44,17 +46,18 @@ impl<S> Intake<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next number to be given.
+    /// One after the last number that will be given to what was handed over.
     pub(crate) fn next(&self) -> Lsn {
         self.lock().next
     }
 
-    /// Gives `count` numbers to a message and hands it over.
-    pub(crate) fn number<M>(
+    /// Gives a message of `count` entries its place in its lane and hands it over.
+    pub(crate) fn hand_over<M>(
         &self,
+        lane: &Lane,
         count: u16,
-        message: impl FnOnce(Lsn) -> M,
-    ) -> Result<Range<Lsn>, Refused>
+        message: impl FnOnce(Range<u64>) -> M,
+    ) -> Result<Range<u64>, Refused>
     where
         S: Sink<M>,
     {
@@ -62,25 +65,26 @@ impl<S> Intake<S> {
         if state.closed {
             return Err(Refused::Closed);
         }
-        let first = state.next;
-        let end = first.saturating_add(u64::from(count));
-        state.next = end;
+        let place = lane.place(count);
+        state.next = state.next.saturating_add(u64::from(count));
         if planted(Misstep::NumberedApart) {
             drop(state);
             state = self.lock();
         }
-        if state.sink.put(message(first)) { Ok(first..end) } else { Err(Refused::Closed) }
+        if state.sink.put(message(place.clone())) { Ok(place) } else { Err(Refused::Closed) }
     }
 
-    /// Hands a message over that needs no number.
-    pub(crate) fn pass<M>(&self, message: M)
+    /// Hands a message over that has no entries.
+    pub(crate) fn pass<M>(&self, message: M) -> Result<(), Refused>
     where
         S: Sink<M>,
     {
-        self.lock().sink.put(message);
+        let state = self.lock();
+        let taken = !state.closed && state.sink.put(message);
+        taken.then_some(()).ok_or(Refused::Closed)
     }
 
-    /// Hands the last message over: from here on nothing is numbered. Says whether it was the first
+    /// Hands the last message over: from here on nothing is taken. Says whether it was the first
     /// to do so.
     pub(crate) fn close<M>(&self, message: M) -> bool
     where

@@ -57,6 +57,7 @@ mod hold;
 mod inspect;
 mod intake;
 mod keeper;
+mod lane;
 mod log;
 #[cfg(all(loom, test))]
 mod loom;
@@ -78,6 +79,8 @@ mod spare;
 mod status;
 mod sync;
 mod tail;
+mod ticket;
+mod turns;
 mod verify;
 
 pub use catalog::{Catalog, NoCatalog, Tally};
@@ -92,7 +95,8 @@ pub use hold::{CheckedOpening, Hold};
 pub use inspect::{
     Holder, Inspection, SegmentHead, SegmentInfo, SegmentState, SnapshotInfo, SnapshotState,
 };
-pub use log::{Entries, Level, Log, Ticket, Writer};
+pub use lane::AllReached;
+pub use log::{Entries, Level, Log, Writer};
 pub use offline::{Directory, OfflineSegment, RecordRef, Records, SegmentFile};
 pub use options::{Limits, OnFull, Options};
 pub use permits::{Acquire, Permit, Permits};
@@ -102,6 +106,7 @@ pub use ranges::RangeSet;
 pub use reader::{Item, Reader};
 pub use status::{Health, Recovery, Status};
 pub use tail::{Onlooker, Record};
+pub use ticket::Ticket;
 
 /// Log sequence number: the identity of an entry within a directory.
 pub type Lsn = u64;
@@ -123,3 +128,8 @@ impl std::fmt::Display for LogId {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+/// The examples of the README are tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,7 @@
 //! The log as its user has it.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,12 +12,13 @@ use bytes::Bytes;
 use crossbeam_channel::{Sender, bounded, unbounded};
 
 use crate::catalog::{Catalog, Tally};
-use crate::commit::{Committer, Message, Submission, Unwritten, is_no_room};
+use crate::commit::{Committer, Message, Owner, Submission, Unwritten, is_no_room};
 use crate::error::{OpenError, Refused};
 use crate::fs::FileSystem;
 use crate::hold;
 use crate::intake::Intake;
 use crate::keeper::{self, Keeper};
+use crate::lane::{AllReached, Lanes};
 use crate::missing::MissingTable;
 use crate::opening;
 use crate::options::{Limits, Options};
@@ -26,6 +28,7 @@ use crate::reader::Reader;
 use crate::shared::{Chore, Counters, Shared, lock};
 use crate::status::{Health, Recovery, Status};
 use crate::tail::Tail;
+use crate::ticket::{Place, Ticket};
 use crate::{Cursor, Kind, LogId, Lsn, Missing, MissingCause, Permit, Permits};
 
 /// When a write counts as done.
@@ -67,19 +70,6 @@ pub struct Writer {
     intake: Arc<Intake<Sender<Message>>>,
 }
 
-/// The LSNs that a record was given, and the level it asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a record that was handed over is not durable yet"]
-pub struct Ticket {
-    /// LSN of its first entry. Whoever hands several records over in one go may put that of the
-    /// first one here: then waiting is for all of them.
-    pub first: Lsn,
-    /// LSN after its last.
-    pub end: Lsn,
-    /// When it counts as done.
-    pub level: Level,
-}
-
 impl Writer {
     /// Hands entries over. Never blocks: memory is bounded by the permits taken before.
     ///
@@ -95,21 +85,31 @@ impl Writer {
             return Err(Refused::TooLarge { found, limit });
         }
         let body_crc = crc32c::crc32c(&entries.body);
-        let level = entries.level;
-        let submission = Submission {
-            first: 0,
-            count: entries.count,
-            kind: Kind::Entries,
-            source: entries.source,
-            arrival: entries.arrival,
-            body: entries.body,
-            body_crc,
-            level,
-            tally: entries.tally,
-            permits: entries.permits,
+        self.works()?;
+        let (level, count) = (entries.level, entries.count);
+        let lane = self.shared.lanes.of(entries.source);
+        let place = Arc::new(Place::new(count));
+        let message = |own: Range<u64>| {
+            Message::Append(Submission {
+                first: 0,
+                count,
+                kind: Kind::Entries,
+                source: entries.source,
+                arrival: entries.arrival,
+                body: entries.body,
+                body_crc,
+                level,
+                tally: entries.tally,
+                permits: entries.permits,
+                owner: Some(Owner {
+                    lane: Arc::clone(&lane),
+                    entries: own,
+                    place: Arc::clone(&place),
+                }),
+            })
         };
-        let (first, end) = self.submit(submission)?;
-        Ok(Ticket { first, end, level })
+        let own = self.intake.hand_over(&lane, count, message)?;
+        Ok(Ticket::new(lane, own, level, place))
     }
 
     /// Hands definitions over: they stand in the log before every record that is handed over
@@ -119,7 +119,8 @@ impl Writer {
     /// As for [`Writer::append`].
     pub fn define(&self, body: Bytes) -> Result<(), Refused> {
         let body_crc = crc32c::crc32c(&body);
-        let submission = Submission {
+        self.works()?;
+        self.intake.pass(Message::Append(Submission {
             first: 0,
             count: 0,
             kind: Kind::Definitions,
@@ -130,26 +131,20 @@ impl Writer {
             level: Level::Os,
             tally: Tally::new(),
             permits: Vec::new(),
-        };
-        self.submit(submission).map(|_| ())
+            owner: None,
+        }))
     }
 
-    /// Numbers are given under a lock that is held for the hand-over only, so that the order of
-    /// the channel is the order of the log.
-    fn submit(&self, mut submission: Submission) -> Result<(Lsn, Lsn), Refused> {
-        if self.shared.health() == Health::Failed
-            && let Some(refused) = self.shared.synced.refused()
-        {
-            return Err(refused);
-        }
-        let numbers = self.intake.number(submission.count, |first| {
-            submission.first = first;
-            Message::Append(submission)
-        })?;
-        Ok((numbers.start, numbers.end))
+    /// Nothing is handed over to a log that has failed.
+    fn works(&self) -> Result<(), Refused> {
+        let failed = self.shared.health() == Health::Failed;
+        failed.then(|| self.shared.synced.refused()).flatten().map_or(Ok(()), Err)
     }
 
-    /// The next LSN to be given.
+    /// One after the LSNs of all that was handed over so far: these have no gap, and who gets which
+    /// of them is seen when the log comes to them. The records of one source stand in the log in
+    /// the order in which they were handed over; those of different sources have no order among
+    /// them.
     #[must_use]
     pub fn next(&self) -> Lsn {
         self.intake.next()
@@ -157,12 +152,30 @@ impl Writer {
 
     /// Waits until a record counts as done by its level.
     pub fn done(&self, ticket: &Ticket) -> Reached {
-        let (progress, range) = match ticket.level {
-            Level::Memory => (&self.shared.written, 0..0),
-            Level::Os => (&self.shared.written, ticket.first..ticket.end),
-            Level::Disk => (&self.shared.synced, ticket.first..ticket.end),
-        };
-        Reached::new(Arc::clone(progress), range)
+        let (lane, own) = (ticket.lane(), ticket.entries());
+        match ticket.level() {
+            Level::Memory => Reached::new(Arc::clone(&lane.written), 0..0),
+            Level::Os => Reached::new(Arc::clone(&lane.written), own),
+            Level::Disk => Reached::new(Arc::clone(&lane.synced), own),
+        }
+    }
+
+    /// Waits until a record is written, whatever its level: from then on it has its LSNs.
+    pub fn written(&self, ticket: &Ticket) -> Reached {
+        Reached::new(Arc::clone(&ticket.lane().written), ticket.entries())
+    }
+
+    /// Waits until a record is durable, whatever its level, or was dropped because the log was full
+    /// ([`Writer::was_dropped`]).
+    pub fn durable(&self, ticket: &Ticket) -> Reached {
+        let end = ticket.entries().end;
+        Reached::new(Arc::clone(&ticket.lane().synced), end..end)
+    }
+
+    /// Whether it is so: durable, or dropped.
+    #[must_use]
+    pub fn is_durable(&self, ticket: &Ticket) -> bool {
+        ticket.lane().synced.end() >= ticket.entries().end
     }
 
     /// Waits until everything below `end` is durable. With
@@ -171,10 +184,22 @@ impl Writer {
         Reached::new(Arc::clone(&self.shared.synced), end..end)
     }
 
-    /// Whether some of these LSNs were dropped, in this run, because the log was full.
+    /// Waits until everything is durable that anybody has handed over before this call and that was
+    /// not dropped. [`Writer::sync`] has what is of a lower level synced.
+    pub fn all_synced(&self) -> AllReached {
+        self.shared.lanes.all_synced()
+    }
+
+    /// Whether some of a record was dropped, in this run, because the log was full.
     #[must_use]
     pub fn was_dropped(&self, ticket: &Ticket) -> bool {
-        self.shared.synced.outcome(&(ticket.first..ticket.end)).is_err()
+        ticket.lane().synced.outcome(&ticket.entries()).is_err()
+    }
+
+    /// Whether some of these LSNs were dropped, in this run, because the log was full.
+    #[must_use]
+    pub fn dropped_in(&self, range: Range<Lsn>) -> bool {
+        self.shared.synced.outcome(&range).is_err()
     }
 
     /// Entries of the source of this number that were dropped, in this run, because the log was full
@@ -210,7 +235,8 @@ impl Writer {
     /// Has everything synced that was handed over so far, whatever its level. Does not wait for
     /// that.
     pub fn sync(&self) {
-        self.intake.pass(Message::Sync);
+        // A log that is closed is synced, or says what is not.
+        let _ = self.intake.pass(Message::Sync);
     }
 
     /// Tells the log that consumers have moved on: their state is kept soon.
@@ -274,6 +300,7 @@ impl Log {
             written: Arc::new(Progress::new(plan.synced_end)),
             shown: shown_progress(&synced),
             synced,
+            lanes: Lanes::default(),
             tail: Tail::new(limits.tail_bytes),
             missing: Mutex::new(plan.missing),
             recovered: Mutex::new(plan.recovered),
@@ -373,7 +400,7 @@ impl Log {
             Some(account) => (account.start..account.end, account.bytes),
             None => (segment.name.first..end, segment.committed()),
         };
-        let part = |(range, bytes): (std::ops::Range<Lsn>, u64)| {
+        let part = |(range, bytes): (Range<Lsn>, u64)| {
             let all = range.end.saturating_sub(range.start);
             let left = range.end.saturating_sub(range.start.max(lsn)).min(all);
             let scaled = u128::from(bytes) * u128::from(left) / u128::from(all.max(1));
@@ -384,7 +411,7 @@ impl Log {
 
     /// How many LSNs of `range` hold no entry, for a reason.
     #[must_use]
-    pub fn missing_in(&self, range: std::ops::Range<Lsn>, cause: MissingCause) -> u64 {
+    pub fn missing_in(&self, range: Range<Lsn>, cause: MissingCause) -> u64 {
         lock(&self.shared.missing).total_in(&range, cause)
     }
 

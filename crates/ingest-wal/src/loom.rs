@@ -15,6 +15,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use crate::intake::{Intake, Sink};
+use crate::lane::{Lane, Lanes};
 use crate::progress::Progress;
 use crate::sync::{Misstep, block_on, plant};
 use crate::{Lsn, Permits, Reached, Refused};
@@ -40,7 +41,10 @@ fn a_fault_in_the_order_of_steps_is_found() {
             Misstep::LookedOnce => ("whoever_waits_for_the_watermark_is_woken", "deadlock"),
             Misstep::GrantKept => ("whoever_waits_for_bytes_is_served", "deadlock"),
             Misstep::NumberedApart => {
-                ("what_is_handed_over_arrives_in_the_order_of_its_numbers", "without a gap")
+                ("what_is_handed_over_arrives_in_the_order_of_its_places", "without a gap")
+            }
+            Misstep::RefusedBefore => {
+                ("whoever_waits_in_any_lane_is_told_of_a_refusal", "deadlock")
             }
         };
         let this = std::env::current_exe().expect("a test has a file");
@@ -172,26 +176,65 @@ impl Inbox {
 fn hand_over() {
     let inbox = Inbox::default();
     let intake = Arc::new(Intake::new(1, inbox.clone()));
-    let progress = Arc::new(Progress::new(1));
+    let lane = Arc::new(Lane::new(None));
     let producers = [1, 2].map(|count| {
-        let (intake, progress) = (Arc::clone(&intake), Arc::clone(&progress));
+        let (intake, lane) = (Arc::clone(&intake), Arc::clone(&lane));
         thread::spawn(move || {
-            let numbers = intake.number(count, |first| first..first + u64::from(count))?;
-            block_on(Reached::new(progress, numbers))
+            let entries = intake.hand_over(&lane, count, |entries| entries)?;
+            block_on(Reached::new(Arc::clone(&lane.synced), entries))
         })
     });
     for _ in 0..2 {
-        let numbers = inbox.next();
-        assert_eq!(numbers.start, progress.end(), "in the order of the numbers, without a gap");
-        progress.advance(numbers.end);
+        let entries = inbox.next();
+        assert_eq!(entries.start, lane.synced.end(), "in the order of the places, without a gap");
+        lane.synced.advance(entries.end);
     }
     for producer in producers {
         assert_eq!(producer.join().expect("it is woken"), Ok(()));
     }
-    assert_eq!((intake.next(), progress.end()), (4, 4));
+    assert_eq!((intake.next(), lane.synced.end()), (4, 4));
 }
 
 #[test]
-fn what_is_handed_over_arrives_in_the_order_of_its_numbers() {
+fn what_is_handed_over_arrives_in_the_order_of_its_places() {
     check(Some(2), hand_over);
+}
+
+/// Two sources begin, and wait for what never comes, while the log says that it takes no more.
+#[test]
+fn whoever_waits_in_any_lane_is_told_of_a_refusal() {
+    check(Some(2), || {
+        let lanes = Arc::new(Lanes::default());
+        let waiting = [1, 2].map(|source| {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || {
+                let lane = lanes.of(source);
+                block_on(Reached::new(Arc::clone(&lane.synced), 1..2))
+            })
+        });
+        lanes.refuse(Some(&Refused::Closed));
+        for thread in waiting {
+            assert_eq!(thread.join().expect("it is woken"), Err(Refused::Closed));
+        }
+    });
+}
+
+/// Somebody waits for all that was handed over, in two lanes that move one after the other.
+#[test]
+fn whoever_waits_for_all_is_woken_by_the_last() {
+    check(Some(2), || {
+        let lanes = Arc::new(Lanes::default());
+        for source in [1, 2] {
+            lanes.of(source).place(1);
+        }
+        let all = lanes.all_synced();
+        let waiting = thread::spawn(move || block_on(all));
+        let moving = {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || lanes.of(2).synced.advance(2))
+        };
+        lanes.of(1).synced.advance(2);
+        assert_eq!(waiting.join().expect("it is woken"), Ok(()));
+        moving.join().expect("it ends");
+    });
 }

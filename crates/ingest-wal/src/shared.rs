@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::catalog::Catalog;
+use crate::error::Refused;
 use crate::format::{Account, Recovered, SegmentName};
 use crate::fs::{File, FileSystem};
+use crate::lane::Lanes;
 use crate::missing::MissingTable;
 use crate::options::{Limits, Options};
 use crate::progress::Progress;
@@ -103,6 +105,8 @@ pub(crate) struct Shared {
     pub(crate) permits: Permits,
     pub(crate) written: Arc<Progress>,
     pub(crate) synced: Arc<Progress>,
+    /// The same two, source by source, for those who hand over.
+    pub(crate) lanes: Lanes,
     /// What readers may see: what is synced, and the same object (but for a planted bug).
     pub(crate) shown: Arc<Progress>,
     pub(crate) tail: Tail,
@@ -191,6 +195,13 @@ impl Shared {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let bytes: u64 = segments.iter().map(|segment| segment.size()).sum();
         bytes + spares.bytes() + spares.going + self.other_bytes.load(Ordering::Relaxed)
+    }
+
+    /// From now on waiting fails with this error (`None`: it works again).
+    pub(crate) fn refuse(&self, refused: Option<&Refused>) {
+        self.synced.refuse(refused.cloned());
+        self.written.refuse(refused.cloned());
+        self.lanes.refuse(refused);
     }
 
     pub(crate) fn health(&self) -> Health {

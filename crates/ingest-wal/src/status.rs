@@ -61,7 +61,7 @@ pub struct Status {
     pub synced_end: Lsn,
     /// Everything below is written.
     pub written_end: Lsn,
-    /// The next LSN to be given.
+    /// One after the LSNs of all that was handed over so far, with numbers or without.
     pub next: Lsn,
     /// Entries accepted in the life of the directory: last synced LSN − void − unwitnessed.
     pub accepted: u64,

@@ -23,13 +23,16 @@ pub(crate) enum Misstep {
     LookedOnce,
     /// A request that is dropped keeps the bytes that it was granted meanwhile.
     GrantKept,
-    /// Numbers are given under one lock and handed over under the next.
+    /// Places are given under one lock and handed over under the next.
     NumberedApart,
+    /// Who begins a lane after a refusal is not told of it.
+    RefusedBefore,
 }
 
 #[cfg(all(loom, test))]
 impl Misstep {
-    pub(crate) const ALL: [Self; 3] = [Self::LookedOnce, Self::GrantKept, Self::NumberedApart];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::LookedOnce, Self::GrantKept, Self::NumberedApart, Self::RefusedBefore];
 }
 
 /// Whether this fault is planted now: never, but in the checker's own tests.

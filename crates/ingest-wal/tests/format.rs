@@ -173,7 +173,7 @@ fn accept(log: &Log, list: &[Entry], arrival: i64) -> Lsn {
         })
         .unwrap();
     writer.done(&ticket).wait().unwrap();
-    ticket.first
+    ticket.lsns().unwrap().start
 }
 
 fn define(log: &Log, user: &User, name: (u8, u16, &str)) {
@@ -1045,7 +1045,7 @@ fn numbering_keeps_clear_of_the_next_multiple() {
         };
         let ticket = writer.append(entries).unwrap();
         writer.done(&ticket).wait().unwrap();
-        end = ticket.end;
+        end = ticket.lsns().unwrap().end;
         end
     };
     while give(1) <= last {

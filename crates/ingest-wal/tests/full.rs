@@ -7,6 +7,7 @@ mod killed;
 mod wait;
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -64,6 +65,11 @@ fn wait(log: &Log, ticket: &Ticket) -> Result<(), Refused> {
     log.writer().done(ticket).wait()
 }
 
+/// Of what is written, or was dropped.
+fn lsns(ticket: &Ticket) -> Range<Lsn> {
+    ticket.lsns().unwrap()
+}
+
 /// Of each LSN from 1 on: held, or missing and why.
 fn fates(log: &Log) -> Vec<(Lsn, Option<MissingCause>)> {
     let mut reader = log.reader(1);
@@ -97,18 +103,24 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
     let (mut held, mut dropped) = (Vec::new(), Vec::new());
     let fill = |held: &mut Vec<Lsn>, dropped: &mut Vec<Lsn>| {
         let before = dropped.len();
+        let mut last = None;
         while dropped.len() < before + 20 {
             let ticket = append(&log);
             match wait(&log, &ticket) {
-                Ok(()) => held.extend(ticket.first..ticket.end),
-                Err(Refused::Dropped) => dropped.extend(ticket.first..ticket.end),
+                Ok(()) => held.extend(lsns(&ticket)),
+                Err(Refused::Dropped) => {
+                    dropped.extend(lsns(&ticket));
+                    last = Some(ticket.clone());
+                }
                 Err(other) => panic!("{other:?}"),
             }
             // What was said stays said.
-            assert_eq!(wait(&log, &ticket).is_ok(), held.contains(&ticket.first));
+            assert_eq!(wait(&log, &ticket).is_ok(), held.contains(&lsns(&ticket).start));
+            assert_eq!(log.writer().was_dropped(&ticket), log.writer().dropped_in(lsns(&ticket)));
         }
+        last.unwrap()
     };
-    fill(&mut held, &mut dropped);
+    let mut gone = fill(&mut held, &mut dropped);
     let status = log.status();
     assert_eq!((status.health, status.dropped_newest), (Health::Full, dropped.len() as u64));
     assert_eq!((status.accepted, status.void), (held.len() as u64, dropped.len() as u64));
@@ -133,20 +145,22 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
             let ticket = append(&log);
             match wait(&log, &ticket) {
                 Ok(()) => break ticket,
-                Err(Refused::Dropped) => dropped.extend(ticket.first..ticket.end),
+                Err(Refused::Dropped) => {
+                    dropped.extend(lsns(&ticket));
+                    gone = ticket;
+                }
                 Err(other) => panic!("{other:?}"),
             }
         };
-        held.extend(ticket.first..ticket.end);
+        held.extend(lsns(&ticket));
         // A wait for several, of which one was dropped, fails.
-        let last = *dropped.last().unwrap();
-        let both = Ticket { first: last, ..ticket };
+        let both = gone.through(ticket);
         assert_eq!(wait(&log, &both), Err(Refused::Dropped));
         let copy = without_snapshots(killed_copy(dir.path()));
         let again = open(copy.path(), OnFull::Block, &consumer);
         let status = again.status();
         assert_eq!((status.accepted, status.damaged), (held.len() as u64, 0), "{status:?}");
-        fill(&mut held, &mut dropped);
+        gone = fill(&mut held, &mut dropped);
     }
     let status = log.status();
     assert_eq!((status.accepted, status.void), (held.len() as u64, dropped.len() as u64));
@@ -180,7 +194,7 @@ fn the_oldest_are_dropped_by_segments_and_a_consumer_meets_the_gap() {
         last = append(&log);
         assert_eq!(wait(&log, &last), Ok(()));
         assert!(log.status().used_bytes <= MIB);
-        if last.first == 31 {
+        if lsns(&last).start == 31 {
             // In the middle of a segment that will be dropped.
             let mut reader = log.reader(21);
             assert!(matches!(reader.next_item(), Ok(Some(Item::Record(_)))));
@@ -192,7 +206,8 @@ fn the_oldest_are_dropped_by_segments_and_a_consumer_meets_the_gap() {
     assert_eq!((gap.range.start, gap.cause), (23, MissingCause::Dropped));
     log.snapshot().unwrap();
     let status = log.status();
-    assert_eq!((status.accepted, status.damaged, status.void), (last.end - 1, 0, 0));
+    let end = lsns(&last).end;
+    assert_eq!((status.accepted, status.damaged, status.void), (end - 1, 0, 0));
     // Of the first segment the consumer had passed a part.
     assert_eq!(status.expired, 20);
     assert_eq!(status.dropped_oldest + status.expired + 1, log.oldest());
@@ -210,13 +225,13 @@ fn the_oldest_are_dropped_by_segments_and_a_consumer_meets_the_gap() {
         }
         assert_eq!(next, end);
     };
-    check(&log, last.end);
+    check(&log, end);
     let copy = killed_copy(dir.path());
     drop(log);
     // After a kill as well, as long as the consumer has not passed it.
     let log = open(copy.path(), OnFull::DropOldest, &consumer);
-    assert_eq!((log.status().accepted, log.status().damaged), (last.end - 1, 0));
-    check(&log, last.end);
+    assert_eq!((log.status().accepted, log.status().damaged), (end - 1, 0));
+    check(&log, end);
     *consumer.0.lock().unwrap() = log.oldest();
     log.snapshot().unwrap();
     assert!(log.missing().iter().all(|missing| missing.cause != MissingCause::Dropped));
@@ -231,7 +246,7 @@ fn by_default_it_waits_and_nothing_is_dropped() {
     while log.status().health != Health::Full {
         tickets.push(append(&log));
     }
-    let end = tickets.last().unwrap().end;
+    let end = log.writer().next();
     *consumer.0.lock().unwrap() = log.writer().synced_end();
     log.snapshot().unwrap();
     wait_until("everything is durable", || log.writer().synced_end() == end);

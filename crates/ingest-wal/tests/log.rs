@@ -51,7 +51,7 @@ fn append(log: &Log, body: &[u8]) -> Ticket {
 fn accept(log: &Log, body: &[u8]) -> Lsn {
     let ticket = append(log, body);
     log.writer().done(&ticket).wait().unwrap();
-    ticket.first
+    ticket.lsns().unwrap().start
 }
 
 /// Everything durable from `from` on: (LSN, body) of each record, and the LSNs that are missing.

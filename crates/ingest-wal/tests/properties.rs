@@ -325,6 +325,8 @@ impl Run {
             body.resize(len, self.model.serial as u8);
             let body = Bytes::from(body);
             let permit = writer.permits().acquire_blocking(len as u64);
+            // There is no other source: the numbers that it will be given are known now.
+            let first = writer.next();
             let ticket = writer
                 .append(Entries {
                     count,
@@ -336,9 +338,9 @@ impl Run {
                     permits: vec![permit],
                 })
                 .unwrap();
-            assert_eq!(ticket.end - ticket.first, u64::from(count));
-            for lsn in ticket.first..ticket.end {
-                let (first, body) = (ticket.first, body.clone());
+            assert_eq!(writer.next() - first, u64::from(count));
+            for lsn in first..writer.next() {
+                let body = body.clone();
                 let given = Given { first, count, body, accepted: false, fate: None };
                 let before = self.model.given.insert(lsn, given);
                 assert!(before.is_none_or(|before| !before.accepted), "{lsn} was given twice");
@@ -348,7 +350,9 @@ impl Run {
         let last = last.unwrap();
         writer.done(&last).wait().unwrap();
         if level == Level::Disk {
-            self.accept_below(last.end);
+            let end = last.lsns().unwrap().end;
+            assert_eq!(end, writer.next());
+            self.accept_below(end);
         }
     }
 

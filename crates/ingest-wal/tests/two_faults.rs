@@ -49,7 +49,7 @@ fn accept_many(log: &Log, count: u16, len: usize) -> Lsn {
     };
     let ticket = writer.append(entries).unwrap();
     writer.done(&ticket).wait().unwrap();
-    ticket.first
+    ticket.lsns().unwrap().start
 }
 
 fn killed(log: Log, dir: &Path) -> tempfile::TempDir {

@@ -145,6 +145,9 @@ impl Consumer {
     ///
     /// # Errors
     /// [`AmqpError`] when the connection is of no more use.
+    ///
+    /// # Cancel safety
+    /// A dropped future may have sent it.
     pub async fn acknowledge(&self, tag: u64) -> Result<(), AmqpError> {
         let options = BasicAckOptions { multiple: true };
         Ok(self.open.channel.basic_ack(tag, options).await?)
@@ -155,6 +158,9 @@ impl Consumer {
     ///
     /// # Errors
     /// [`AmqpError`] when the connection is of no more use.
+    ///
+    /// # Cancel safety
+    /// A dropped future may have sent it.
     pub async fn refuse(&self, tag: u64, requeue: bool) -> Result<(), AmqpError> {
         let options = BasicNackOptions { multiple: true, requeue };
         Ok(self.open.channel.basic_nack(tag, options).await?)
@@ -164,6 +170,9 @@ impl Consumer {
     ///
     /// # Errors
     /// [`AmqpError`] when it had ended before.
+    ///
+    /// # Cancel safety
+    /// A dropped future drops the connection, and what was not acknowledged goes back all the same.
     pub async fn close(self) -> Result<(), AmqpError> {
         self.open.close().await
     }

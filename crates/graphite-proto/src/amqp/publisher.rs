@@ -41,6 +41,10 @@ impl Publisher {
     ///
     /// # Errors
     /// [`AmqpError`]: what was not confirmed may have arrived or not.
+    ///
+    /// # Cancel safety
+    /// Of a dropped future the message may be on its way, and nothing will say what became of it:
+    /// drop the publisher too.
     pub async fn publish(&mut self, key: &str, body: &[u8]) -> Result<(), AmqpError> {
         let mode = if self.persistent { 2 } else { 1 };
         let confirm = self
@@ -69,9 +73,15 @@ impl Publisher {
     ///
     /// # Errors
     /// [`AmqpError`]: of what was published since the last confirmation some may have arrived.
+    ///
+    /// # Cancel safety
+    /// Can be called again: what has no answer yet is waited for then.
     pub async fn confirmed(&mut self) -> Result<(), AmqpError> {
-        for confirm in self.waiting.drain(..) {
-            match confirm.await? {
+        // Whoever gives the wait up has not heard of the rest: it stays.
+        while let Some(confirm) = self.waiting.last_mut() {
+            let confirmed = confirm.await;
+            self.waiting.pop();
+            match confirmed? {
                 Confirmation::Ack(_) => {}
                 Confirmation::Nack(_) | Confirmation::NotRequested => {
                     return Err(AmqpError::Refused);
@@ -85,6 +95,9 @@ impl Publisher {
     ///
     /// # Errors
     /// [`AmqpError`] when it had ended before.
+    ///
+    /// # Cancel safety
+    /// A dropped future drops the connection.
     pub async fn close(self) -> Result<(), AmqpError> {
         self.open.close().await
     }

@@ -85,6 +85,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     ///
     /// # Errors
     /// Those of the stream: what arrived is then not known.
+    ///
+    /// # Cancel safety
+    /// Can be called again; nothing can be written any more.
     pub async fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
         let error = self.ended().await;

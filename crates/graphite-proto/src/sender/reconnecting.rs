@@ -18,6 +18,12 @@ pub trait Connect: Send {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send;
 
     /// Makes one more connection. The sender sets the limit of time.
+    ///
+    /// # Errors
+    /// Why there is none. The sender asks again after a wait.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the time is over: it has to leave nothing behind.
     fn connect(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 

@@ -14,11 +14,27 @@ use super::TagError;
 pub(super) type Split<'a> = (&'a str, Vec<(&'a str, Cow<'a, str>)>);
 
 /// What the parsers of both forms give: the rest and a part, or the rule that was broken.
-pub(super) type Step<'a, T> = IResult<&'a str, T, TagError>;
+pub(super) type Step<'a, T> = IResult<&'a str, T, Fault>;
 
-impl<I> ParseError<I> for TagError {
+/// A [`TagError`], for nom: nothing of nom is in the interface.
+#[derive(Debug)]
+pub(super) struct Fault(pub(super) TagError);
+
+impl From<Fault> for TagError {
+    fn from(fault: Fault) -> Self {
+        fault.0
+    }
+}
+
+impl From<TagError> for Fault {
+    fn from(error: TagError) -> Self {
+        Self(error)
+    }
+}
+
+impl<I> ParseError<I> for Fault {
     fn from_error_kind(_: I, _: ErrorKind) -> Self {
-        Self::MissingValue
+        Self(TagError::MissingValue)
     }
 
     fn append(_: I, _: ErrorKind, other: Self) -> Self {
@@ -37,15 +53,16 @@ pub(super) fn split(path: &str) -> Result<Split<'_>, TagError> {
 fn name(input: &str) -> Step<'_, &str> {
     take_till1(|c| c == ';')
         .parse(input)
-        .map_err(|_: nom::Err<TagError>| nom::Err::Failure(TagError::EmptyName))
+        .map_err(|_: nom::Err<Fault>| nom::Err::Failure(Fault(TagError::EmptyName)))
 }
 
 /// `;tag=value`. Behind its `;` a segment must be right, so everything there fails for good.
 fn segment(input: &str) -> Step<'_, (&str, Cow<'_, str>)> {
     let (input, _) = char(';').parse(input)?;
     let (rest, segment) = take_till(|c| c == ';').parse(input)?;
-    let (tag, value) = segment.split_once('=').ok_or(nom::Err::Failure(TagError::MissingValue))?;
-    check(tag, value).map_err(nom::Err::Failure)?;
+    let (tag, value) =
+        segment.split_once('=').ok_or(nom::Err::Failure(Fault(TagError::MissingValue)))?;
+    check(tag, value).map_err(|error| nom::Err::Failure(error.into()))?;
     Ok((rest, (tag, Cow::Borrowed(value))))
 }
 

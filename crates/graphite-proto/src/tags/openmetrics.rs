@@ -36,7 +36,7 @@ fn pair(input: &str) -> Step<'_, (&str, Cow<'_, str>)> {
     )
     .parse(input)?;
     let value = unescape(value);
-    check(tag, &value).map_err(nom::Err::Failure)?;
+    check(tag, &value).map_err(|error| nom::Err::Failure(error.into()))?;
     Ok((rest, (tag, value)))
 }
 

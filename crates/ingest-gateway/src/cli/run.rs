@@ -22,6 +22,13 @@ use crate::inherited::Inherited;
 use crate::reload_files::{Answer, Request};
 use crate::units::format_size_rounded;
 
+/// Threads of the runtime beyond one for each core: as many decode as there are cores, and one waits
+/// for whatever else comes, so that it does not wait for them.
+const SPARE_THREADS: usize = 1;
+/// So many turns of tasks after which a thread of the runtime looks at the sockets, and at what other
+/// threads have woken. A turn may take as long as 256 KiB take to be decoded.
+const LOOK_AFTER: u32 = 5;
+
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(args: &RunArgs, logs: &Logs) -> anyhow::Result<Exit> {
     let loaded = match read(args) {
@@ -35,7 +42,11 @@ pub(super) fn run(args: &RunArgs, logs: &Logs) -> anyhow::Result<Exit> {
     for warning in &loaded.warnings {
         logs.warning(&warning.to_string());
     }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores + SPARE_THREADS)
+        .event_interval(LOOK_AFTER)
+        .global_queue_interval(LOOK_AFTER)
         .enable_all()
         .thread_name("ingestry")
         .build()

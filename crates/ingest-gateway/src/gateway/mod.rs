@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
 use crate::sidecars;
+use crate::sources::Decoding;
 
 pub use error::GatewayError;
 pub(crate) use listener::Socket;
@@ -82,6 +83,7 @@ pub struct Gateway {
     injected: Vec<(String, SharedDestination)>,
     outputs: Vec<outputs::Known>,
     policy: Policy,
+    decoding: Decoding,
     output_files: outputs::Files,
     helpers: JoinSet<()>,
     admin: Option<SocketAddr>,
@@ -129,7 +131,8 @@ impl Gateway {
         let (muxer, outputs) =
             outputs::open(&config, destinations.clone(), Arc::clone(&digests)).await?;
         let policy = Policy::default().next(&config);
-        let with = Surroundings::new(&muxer, &config, &policy);
+        let decoding = Decoding::of_this_runtime();
+        let with = Surroundings::new(&muxer, &config, &policy, &decoding);
         let mut prepared = Vec::new();
         for (source, socket) in config.sources.iter().zip(sockets) {
             prepared.push(Prepared::new(source, socket, None, &with)?);
@@ -163,6 +166,7 @@ impl Gateway {
             injected: destinations,
             outputs,
             policy,
+            decoding,
             output_files,
             helpers,
             admin,

@@ -128,7 +128,7 @@ impl Gateway {
             self.check_undelivered(&outputs.remove)?;
         }
         let policy = self.policy.next(&config);
-        let with = Surroundings::new(&self.inner.muxer, &config, &policy);
+        let with = Surroundings::new(&self.inner.muxer, &config, &policy, &self.decoding);
         let mut prepared = Vec::new();
         for source in &config.sources {
             if let Some(new) = self.prepare(source, &with, &mut reloaded).await? {

@@ -40,7 +40,8 @@ use crate::sources::kafka::{self, Kafka};
 use crate::sources::loggregator::Loggregator;
 use crate::sources::transport::Wrapping;
 use crate::sources::{
-    Allowed, Context, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra, loggregator,
+    Allowed, Context, Decoding, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra,
+    loggregator,
 };
 #[cfg(feature = "amqp")]
 use crate::template::Tagger;
@@ -53,12 +54,19 @@ pub(super) struct Surroundings<'a> {
     pub(super) policy: &'a Policy,
     pub(super) durability: Durability,
     pub(super) websocket_enabled: bool,
+    pub(super) decoding: &'a Decoding,
 }
 
 impl<'a> Surroundings<'a> {
-    pub(super) fn new(muxer: &'a Muxer, config: &'a Config, policy: &'a Policy) -> Self {
+    pub(super) fn new(
+        muxer: &'a Muxer,
+        config: &'a Config,
+        policy: &'a Policy,
+        decoding: &'a Decoding,
+    ) -> Self {
         Self {
             muxer,
+            decoding,
             dir: &config.log.dir,
             policy,
             durability: config.log.durability,
@@ -128,8 +136,9 @@ impl Prepared {
         };
         let source = match before {
             Some(unit) => unit.cx.source.clone(),
-            // A quarter of the budget at most, so that one source cannot take the others' share.
-            None => with.muxer.source(&config.name, memory / 4).map_err(named)?,
+            // An eighth of the budget at most: one source cannot take the others' share, and more
+            // waiting does not make the disk quicker.
+            None => with.muxer.source(&config.name, memory / 8).map_err(named)?,
         };
         let kept = reject_store(config, before, with)?;
         let stop = before.map_or_else(Default::default, |unit| Arc::clone(&unit.stop));
@@ -143,6 +152,7 @@ impl Prepared {
             rules: with.rules_of(&config.name),
             limits: with.limits_of(&config.name),
             level: with.level(),
+            decoding: with.decoding.clone(),
             read_bytes: usize::try_from((memory / 128).clamp(4 << 10, 256 << 10))
                 .unwrap_or(4 << 10),
             // What connects by itself has no connections that could go on without it.
@@ -518,7 +528,14 @@ fn kafka_ingestor(
     let sending = crate::kafka::sending(&config.sending);
     let options = crate::kafka::ingestor(hydra, config);
     let made = ingest_kafka::KafkaIngestor::new(settings, sending, options);
-    made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })
+    let made = made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })?;
+    #[cfg(feature = "avro")]
+    if let Some(registry) = &config.registry {
+        let registry = crate::kafka::registry(registry)
+            .map_err(|error| GatewayError::Registry { name: name.to_owned(), error })?;
+        return Ok(made.with_registry(registry));
+    }
+    Ok(made)
 }
 
 /// A source of topics of Kafka.

@@ -178,11 +178,10 @@ impl Link<'_> {
         if done.is_ok() && !dropped && !out.refused {
             let mut last = out.tag;
             // Whatever else is done goes with it.
-            let durable = self.cx.source.durable_end();
             while let Some(next) = self.out.front()
                 && !next.refused
                 && next.ticket.as_ref().is_none_or(|ticket| {
-                    ticket.end <= durable && !self.cx.source.was_dropped(ticket)
+                    self.cx.source.is_durable(ticket) && !self.cx.source.was_dropped(ticket)
                 })
             {
                 last = next.tag;

@@ -74,9 +74,8 @@ impl Window {
     }
 
     fn settle(&mut self, source: &Source) {
-        let durable_end = source.durable_end();
         while let Some((ticket, bytes)) = self.sent.front()
-            && ticket.end <= durable_end
+            && source.is_durable(ticket)
         {
             self.dropped |= source.was_dropped(ticket);
             self.bytes -= bytes;
@@ -208,9 +207,9 @@ impl One {
     async fn hold_back(&mut self) -> Result<(), End> {
         self.window.settle(&self.cx.source);
         while self.window.bytes >= self.config.read_ahead {
-            let Some(end) = self.window.sent.front().map(|(ticket, _)| ticket.end) else { break };
+            let Some((oldest, _)) = self.window.sent.front() else { break };
             self.cx.counters.waits.add(1);
-            self.cx.source.durable(end).await.map_err(End::Refused)?;
+            self.cx.source.durable(oldest).await.map_err(End::Refused)?;
             self.window.settle(&self.cx.source);
         }
         Ok(())
@@ -253,6 +252,8 @@ impl One {
                 self.cx.source.grant(wanted).await
             }
         };
+        let decoding = self.cx.decoding.clone();
+        let turn = decoding.turn(connection.pending()).await;
         let arrival = unix_nanos();
         let now = graphite_time(arrival);
         let mut totals = Totals::new(self.cx.counters.reasons.len());
@@ -309,6 +310,7 @@ impl One {
             connection.drain(now, &mut sink)
         };
         let sent = batch.finish();
+        drop(turn);
         totals.accepted_entries = sent.entries;
         totals.accepted_items = sent.entries;
         totals.refuse_many(Refusal::LogRefused.index(), pushed - sent.entries);

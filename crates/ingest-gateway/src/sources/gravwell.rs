@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest_entry::{EntryRef, TagId, TagName};
-use ingest_mux::{DefineError, Grant, Health, Lsn, Refused, Source, Tags, Ticket};
+use ingest_mux::{DefineError, Grant, Health, Refused, Source, Tags, Ticket};
 use ingest_wire::{
     Acceptor, Batch, IngesterState, NumberTags, Receipt, Secret, ServerConfig, ServerError,
     Session, SessionEvent,
@@ -162,8 +162,8 @@ struct Sent {
 }
 
 impl Sent {
-    fn is_below(&self, end: Lsn) -> bool {
-        self.ticket.as_ref().is_none_or(|ticket| ticket.end <= end)
+    fn is_durable(&self, source: &Source) -> bool {
+        self.ticket.as_ref().is_none_or(|ticket| source.is_durable(ticket))
     }
 }
 
@@ -178,9 +178,8 @@ impl Window {
     fn settle(&mut self, oldest_is_done: bool, source: &Source) -> Option<Receipt> {
         let mut done = None;
         let mut first = oldest_is_done;
-        let durable_end = source.durable_end();
         while let Some(sent) = self.sent.front()
-            && (std::mem::take(&mut first) || sent.is_below(durable_end))
+            && (std::mem::take(&mut first) || sent.is_durable(source))
             && !sent.ticket.as_ref().is_some_and(|ticket| source.was_dropped(ticket))
         {
             done = Some(sent.receipt);

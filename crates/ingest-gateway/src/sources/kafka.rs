@@ -200,13 +200,12 @@ impl<'a> Member<'a> {
         }
         let mut read = out.read;
         // Whatever else is durable goes with it.
-        let durable = source.durable_end();
         while let Some(next) = self.out.front()
             && !next.refused
             && next
                 .ticket
                 .as_ref()
-                .is_none_or(|ticket| ticket.end <= durable && !source.was_dropped(ticket))
+                .is_none_or(|ticket| source.is_durable(ticket) && !source.was_dropped(ticket))
             && let Some(next) = self.out.pop_front()
         {
             read.merge(next.read);
@@ -243,12 +242,13 @@ impl<'a> Member<'a> {
 
     /// Turns records into entries and hands them over.
     async fn take(&mut self, messages: &[Message<'a>], intake: &mut Intake) -> Result<(), Error> {
-        let wanted = intake.wanted(messages);
+        let reads = intake.read(messages);
+        let wanted = intake.wanted(messages, &reads);
         let grant = match self.cx.source.try_grant(wanted) {
             Some(grant) => grant,
             None => self.wait(wanted, intake).await?,
         };
-        let (ticket, refused) = intake.take(messages, grant);
+        let (ticket, refused) = intake.take(messages, &reads, grant);
         let mut read = Positions::default();
         messages.iter().for_each(|message| read.read(message));
         self.out.push_back(Out { read, ticket, refused });

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 mod allowed;
 #[cfg(feature = "amqp")]
 pub(crate) mod amqp;
+mod decoding;
 pub(crate) mod graphite;
 pub(crate) mod graphite_udp;
 pub(crate) mod gravwell;
@@ -30,6 +31,7 @@ use crate::rules::SourceRules;
 use crate::template::Maker;
 
 pub(crate) use allowed::Allowed;
+pub(crate) use decoding::Decoding;
 pub(crate) use rate::Rate;
 pub(crate) use reject_log::RejectLog;
 pub(crate) use reject_store::RejectStore;
@@ -49,6 +51,7 @@ pub(crate) struct Context {
     /// What makes the tags of its entries, if they are made.
     pub(crate) maker: Option<Arc<Maker>>,
     pub(crate) level: Level,
+    pub(crate) decoding: Decoding,
     /// Most bytes of one read.
     pub(crate) read_bytes: usize,
     /// True once the source ends: its connections end too.

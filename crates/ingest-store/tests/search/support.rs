@@ -123,7 +123,7 @@ impl Writing {
         let ticket = writer.append(record).unwrap();
         writer.done(&ticket).wait().unwrap();
         let table = self.names.0.lock().unwrap();
-        for (entry, lsn) in entries.iter().zip(ticket.first..) {
+        for (entry, lsn) in entries.iter().zip(ticket.lsns().unwrap()) {
             let tag = table.tag_name(entry.tag).map(ToString::to_string);
             let tag = tag.unwrap_or_else(|| format!("#{}", entry.tag));
             let source = table.source_name(source).map(str::to_owned);

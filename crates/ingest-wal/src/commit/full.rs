@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Committer, Message, RETRY, Submission};
+use super::{Committer, Message, Owner, RETRY, Submission};
 use crate::format::{Kind, Missing, MissingCause};
 use crate::options::OnFull;
 use crate::shared::{Chore, Counters, lock};
@@ -14,8 +14,7 @@ impl Committer {
         if self.shared.set_health(Health::Full) {
             Counters::add(&self.shared.counters.full_episodes, 1);
             // Whatever had failed before: from here on it is room that is waited for.
-            self.shared.synced.refuse(None);
-            self.shared.written.refuse(None);
+            self.shared.refuse(None);
             tracing::warn!(
                 used = self.shared.used_bytes(),
                 max_bytes = self.shared.limits.max_bytes,
@@ -52,7 +51,8 @@ impl Committer {
     /// Drops every record of entries that waits. Its LSNs are void, and whoever waits is told.
     fn drop_newest(&mut self) -> std::io::Result<()> {
         let waiting: Vec<Message> = self.inbox.try_iter().collect();
-        waiting.into_iter().for_each(|message| self.take(message));
+        waiting.into_iter().for_each(|message| self.take(message, Instant::now()));
+        while self.number_next() {}
         // What was written before is made durable, so that the watermark can pass over the rest.
         if !self.unsynced.is_empty() {
             self.sync()?;
@@ -79,6 +79,10 @@ impl Committer {
             missing.count(range.clone(), MissingCause::Void);
             self.shared.written.drop_range(range.clone());
             self.shared.synced.drop_range(range.clone());
+        }
+        for Owner { lane, entries, .. } in gone.iter().filter_map(|gone| gone.owner.as_ref()) {
+            lane.written.drop_range(entries.clone());
+            lane.synced.drop_range(entries.clone());
         }
         match self.announce.last_mut().filter(|missing| missing.range.end == range.start) {
             Some(before) if before.cause == MissingCause::Void => before.range.end = range.end,

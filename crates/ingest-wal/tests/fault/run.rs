@@ -1,6 +1,5 @@
 //! A log on a [`Disk`] under random use, and the model that knows what must be true of it.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -326,8 +325,7 @@ impl Run {
         // What was in flight before this opening is another matter.
         let from = self.log().recovery().next;
         let writer = self.log().writer();
-        let level = Level::Disk;
-        let dropped = |first: Lsn| writer.was_dropped(&Ticket { first, end: first + 1, level });
+        let dropped = |first: Lsn| writer.dropped_in(first..first + 1);
         self.model.acknowledge(from, end, dropped);
         // A name is durable when a record behind it is.
         if end == from || !dropped(end - 1) {
@@ -365,9 +363,11 @@ impl Run {
             tally: Tally::from([(1, u64::from(count))]),
             permits: vec![permit],
         };
+        // There is no other source: the numbers that it will be given are known now.
+        let start = writer.next();
         match writer.append(entries) {
             Ok(ticket) => {
-                let Range { start, end } = ticket.first..ticket.end;
+                let end = writer.next();
                 assert_eq!(end - start, u64::from(count));
                 self.model.give(start..end, &body);
                 Ok(Some(ticket))
@@ -396,7 +396,9 @@ impl Run {
         }
         if level == Level::Disk {
             // A sync that covers an LSN covers all below it.
-            self.acknowledge(ticket.end);
+            let lsns = ticket.lsns().unwrap();
+            assert_eq!(lsns.end, self.log().writer().next());
+            self.acknowledge(lsns.end);
         }
         Ok(())
     }
@@ -621,8 +623,7 @@ impl Run {
     fn wait_for_the_mark(&self) {
         let writer = self.log().writer();
         // What was dropped at the end needs no witness: without one, it was never given.
-        let held =
-            |end: Lsn| !writer.was_dropped(&Ticket { first: end - 1, end, level: Level::Disk });
+        let held = |end: Lsn| !writer.dropped_in(end - 1..end);
         let mut end = writer.synced_end();
         while end > 1 && !held(end) {
             end -= 1;

@@ -18,8 +18,11 @@ use crate::proto::{Secret, ServerConfig, ServerMachine};
 /// A name that is known already has to keep its number. Closures from `&TagName` to
 /// `Option<TagId>` do it.
 pub trait NumberTags: Send {
-    /// The number of a tag, `None` to refuse it. It may be asked again for the same tag, when a
-    /// future was dropped.
+    /// The number of a tag, `None` to refuse it.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped, and then be asked for again for the same tag: a number that was
+    /// given meanwhile has to stay.
     fn number(&mut self, name: &TagName) -> impl Future<Output = Option<TagId>> + Send;
 }
 

@@ -57,6 +57,8 @@ impl fmt::Display for DialError {
     }
 }
 
+impl std::error::Error for DialError {}
+
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

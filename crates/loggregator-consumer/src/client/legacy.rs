@@ -251,6 +251,9 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error`] if there is no connection.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes its connection; [`ConsumerBuilder::on_connect`] may have been called.
     pub async fn tail(&self, app: &str, token: &str) -> Result<Messages<LogMessage>, Error> {
         let mut socket = self.open("/tail/", app, token).await?;
         let (mut outlet, messages) = messages(self.settings.capacity, self.settings.when_full);
@@ -271,6 +274,9 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error`] if there is no answer, or another than messages.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
     pub async fn recent(&self, app: &str, token: &str) -> Result<Recent, Error> {
         let settings = &self.settings;
         let endpoint = &settings.endpoint;

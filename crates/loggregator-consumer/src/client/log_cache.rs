@@ -175,6 +175,9 @@ impl LogCache {
     /// # Errors
     /// [`Error`] if there is no answer, or another than envelopes. 404 is also the answer to a
     /// token without the right.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
     pub async fn read(&self, source_id: &str, read: &Read) -> Result<Batch, Error> {
         let mut read = read.clone();
         loop {

@@ -249,6 +249,9 @@ impl TrafficController {
     ///
     /// # Errors
     /// [`Error`] if there is no answer, or another than envelopes.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
     pub async fn container_metrics(&self, app: &str) -> Result<Vec<ContainerMetric>, Error> {
         let envelopes = self.container_envelopes(app).await?;
         let mut metrics: Vec<_> = envelopes
@@ -263,6 +266,9 @@ impl TrafficController {
     ///
     /// # Errors
     /// [`Error`] if there is no answer, or another than envelopes.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
     pub async fn container_envelopes(&self, app: &str) -> Result<Vec<Envelope>, Error> {
         let envelopes = self.answer(&format!("/apps/{}/containermetrics", escape(app))).await?;
         for envelope in &envelopes {
@@ -281,6 +287,9 @@ impl TrafficController {
     ///
     /// # Errors
     /// [`Error`] if there is no answer, or another than envelopes.
+    ///
+    /// # Cancel safety
+    /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
     pub async fn recent_logs(&self, app: &str, limit: Option<u32>) -> Result<Vec<Envelope>, Error> {
         let query = limit.map_or_else(String::new, |limit| format!("?limit={limit}"));
         self.answer(&format!("/apps/{}/recentlogs{query}", escape(app))).await

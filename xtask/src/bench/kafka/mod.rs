@@ -156,7 +156,7 @@ fn deliver(stage: &mut Stage, encoding: &str) -> Result<Sample> {
     let dir = tempfile::tempdir()?;
     let fill = Fill { dir: dir.path().join("data"), count: MANY };
     let _: u64 = Side::start(FILL, &fill)?.finish()?;
-    let binary = build_with(Profile::Release, &["full"])?;
+    let binary = build_with(Profile::Release, &["kafka"])?;
     beside_broker(stage, "gateway", |port, topic| {
         let config = format!(
             "[admin]\nlisten = \"127.0.0.1:0\"\n[sources]\n[destinations.topic]\ntype = \"kafka\"\n\
@@ -170,7 +170,7 @@ fn deliver(stage: &mut Stage, encoding: &str) -> Result<Sample> {
 
 fn topic_to_log(stage: &mut Stage) -> Result<Sample> {
     let dir = tempfile::tempdir()?;
-    let binary = build_with(Profile::Release, &["full"])?;
+    let binary = build_with(Profile::Release, &["kafka"])?;
     beside_broker(stage, "gateway", |port, group| {
         let config = format!(
             "[admin]\nlisten = \"127.0.0.1:0\"\n[sources.topic]\ntype = \"kafka\"\n\

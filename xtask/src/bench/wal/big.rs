@@ -203,7 +203,7 @@ impl Sender {
     async fn settle(&self) -> Result<Lsn> {
         let last = self.last.as_ref().context("nothing was sent")?;
         self.source.done(last).await?;
-        Ok(last.end)
+        Ok(last.lsns().context("what is durable has its LSNs")?.end)
     }
 }
 

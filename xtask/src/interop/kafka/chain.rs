@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
+use super::PARTITIONS;
 use super::broker::Broker;
 use crate::interop::process::{Gateway, PATIENCE, until};
 
@@ -33,14 +34,16 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
     load.aim(&edge)?;
     let copies = std::thread::scope(|scope| {
         let sender = scope.spawn(|| load.send());
-        let happened = events(&load, broker, &mut edge, &mut first, &mut second);
+        let happened = events(&load, broker, &mut edge, &mut first, &mut second)
+            .with_context(|| states(&[&edge, &first, &second]));
         load.stop.store(true, Ordering::Release);
         let sent = sender.join().map_err(|_| anyhow!("the sender panicked"));
         happened?;
         sent?;
         // What is acknowledged now is all that there will be.
         let acknowledged = load.acknowledged();
-        until("the edge has sent all", || Ok(edge.queued()? == 0))?;
+        let all_sent = until("the edge has sent all", || Ok(edge.queued()? == 0));
+        all_sent.with_context(|| states(&[&edge, &first, &second]))?;
         let all = until("all is with the cores", || {
             let found = stored(&[&first, &second])?;
             Ok(acknowledged.iter().all(|line| found.contains_key(line)))
@@ -49,7 +52,9 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
         all.with_context(|| {
             let missing = acknowledged.iter().filter(|line| !found.contains_key(*line));
             let some: Vec<_> = missing.clone().take(5).collect();
-            format!("{} of {} are missing: {some:?} …", missing.count(), acknowledged.len())
+            let (missing, of) = (missing.count(), acknowledged.len());
+            let states = states(&[&edge, &first, &second]);
+            format!("{missing} of {of} are missing: {some:?} …\n{states}")
         })?;
         anyhow::Ok(found)
     })?;
@@ -61,7 +66,7 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
     let strangers = copies.values().filter(|ids| ids.iter().collect::<BTreeSet<_>>().len() > 1);
     let strangers = strangers.count();
     let ids: BTreeSet<&String> = copies.values().flatten().collect();
-    let records = broker.read(TOPIC, "%p %o")?.len();
+    let records = broker.count(TOPIC, PARTITIONS)?;
     println!(
         "kafka: edge, broker and a member killed: {} lines acknowledged, {lost} lost; {records} \
          records in the topic, {entries} entries with the cores, {again} of them again, all known by \
@@ -72,6 +77,7 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
     ensure!(lost == 0, "{lost} acknowledged lines are missing");
     ensure!(strangers == 0, "{strangers} lines came twice under different ids");
     ensure!(ids.len() == copies.len(), "{} ids for {} lines", ids.len(), copies.len());
+    ensure!(records >= copies.len() as u64, "{records} records for {} lines", copies.len());
     for member in [&edge, &second] {
         let status = member.gateway()?.status()?;
         let balanced = status.get("balanced") == Some(&true.into());
@@ -108,6 +114,27 @@ fn events(
     *first = first.again()?;
     until("it reads again", || Ok(first.accepted()? > 0))?;
     load.wait(STEP)
+}
+
+/// Where everybody is, for whoever looks into a failure.
+fn states(members: &[&Member]) -> String {
+    let state = |member: &&Member| {
+        let status = member.gateway().and_then(Gateway::status);
+        let status = status.map(|status| {
+            let part = |pointer| status.pointer(pointer).map(Value::to_string).unwrap_or_default();
+            format!("{} {}", part("/sources/0"), part("/outputs/0"))
+        });
+        let log = std::fs::read_to_string(member.dir.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(12)).copied().collect::<Vec<_>>();
+        format!(
+            "{}: {}\n{}\n",
+            member.name,
+            status.unwrap_or_else(|error| error.to_string()),
+            last.join("\n")
+        )
+    };
+    members.iter().map(state).collect()
 }
 
 /// The lines that the cores have, each with the stable ids under which it came.
@@ -252,7 +279,7 @@ impl Load {
 }
 
 /// Sends lines, ends its side, and waits for the end of the other.
-fn exchange(address: SocketAddr, lines: &[String]) -> std::io::Result<()> {
+pub(super) fn exchange(address: SocketAddr, lines: &[String]) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all((lines.join("\n") + "\n").as_bytes())?;

@@ -62,8 +62,10 @@ pub(super) async fn done(shared: &Shared, ticket: &Ticket, ack: Ack) -> Result<(
     if let Err(error) = shared.cx.source.done(ticket).await {
         return Err(Failure::unavailable(format!("The log did not store it: {error}")));
     }
-    if ack == Ack::Replicated {
-        shared.delivered.wait(ticket.end).await;
+    if ack == Ack::Replicated
+        && let Some(lsns) = ticket.lsns()
+    {
+        shared.delivered.wait(lsns.end).await;
     }
     Ok(())
 }
