@@ -19,11 +19,12 @@ xflags::xflags! {
         cmd tidy {}
 
         /// Run every gate in order and stop at the first that fails: lock file, formatting, clippy
-        /// (default and all features), the generated code, tidy, `cargo test --workspace`, a few kills of the program and
-        /// of one with a planted bug, documentation, and each library with no features and with
-        /// each of its features alone.
+        /// (default and all features), the generated code, tidy, `cargo test --workspace`, the
+        /// benchmarks' own tests, every order of the log's threads (loom), a few kills and power cuts
+        /// of the program and of one with each planted bug, documentation, what a release needs, and
+        /// each library with no features and with each of its features alone.
         cmd ci {
-            /// Leave out all-features clippy, the kills, documentation and the single features.
+            /// Leave out everything behind the tests, and clippy with all features.
             optional --quick
         }
 
@@ -36,6 +37,7 @@ xflags::xflags! {
 
         /// Kill the real program at any instant, again and again, and compare what is stored with
         /// what was sent and acknowledged. Exits 1 and keeps the data when a promise was broken.
+        /// `cargo xtask bench loss --peers` does the like to programs that were not written here.
         cmd crash {
             /// How many times (default 20). From 50 on, each kind of kill must have happened.
             optional --rounds rounds: NonZeroU32
@@ -75,16 +77,22 @@ xflags::xflags! {
             optional --binary path: PathBuf
         }
 
-        /// Run the real program against peers that were not written here: nc and carbon-c-relay (a
-        /// million lines each), and a file system of 3 MiB (small-disk; mounts one, so as root).
-        /// `gravwell` sends between the examples wire_client and wire_server and programs that the
-        /// operator brings; docs/interop.md says what those have to understand. `hydra` runs Python's
-        /// websocket-client, Node's ws, Akka HTTP and Chromium, which it takes from their
-        /// registries. `rabbitmq` kills a broker in mid-stream and adds up; `carbon` has carbon's
-        /// relay and caches on both sides; `cpython` compares 100,000 pickles with what CPython and
-        /// carbon make of them. A peer that is not there is an error.
+        /// Run the real program against peers that were not written here, and compare what arrives. A
+        /// peer that is not there is an error that says what to install; what comes from the
+        /// registries of Python, Node, Maven and Go is installed below `target/`.
+        ///
+        /// nc, carbon-c-relay: a million lines each (Debian: netcat-openbsd, carbon-c-relay).
+        /// small-disk: a file system of 3 MiB, mounted here, so as root.
+        /// loggregator: Cloud Foundry's own Go modules, both ways (Go).
+        /// gravwell: the examples wire_client and wire_server against programs that the operator
+        /// brings, as docs/interop.md says.
+        /// hydra: Python's websocket-client, Node's ws, Akka HTTP, Chromium (Node, Maven, Java).
+        /// rabbitmq: a broker that is killed in mid-stream (Debian: rabbitmq-server).
+        /// carbon: carbon's relay and caches, on both sides (Python).
+        /// cpython: 100,000 pickles, read by CPython and carbon (Python).
+        /// kafka: a broker, both ways, and one that goes away (Maven, Java).
         cmd interop {
-            /// Only this one (default: all).
+            /// Only this one of the names above (default: all).
             optional peer: String
             /// For gravwell: the command of a server that was not written here.
             optional --peer-server command: String

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::kept::{Figures, Height, Run};
 
-/// Three digits and a unit of thousands.
+/// Three digits and a unit of thousands; what is counted and small as it is.
 pub(crate) fn number(value: f64) -> String {
     match value {
-        0.0 => "0".to_owned(),
+        v if v < 1e4 && v.fract() == 0.0 => format!("{v:.0}"),
         v if v >= 1e6 => format!("{:.2} M", v / 1e6),
         v if v >= 1e4 => format!("{:.1} k", v / 1e3),
         v if v >= 100.0 => format!("{v:.0}"),
@@ -91,7 +91,8 @@ mod tests {
         let expected = [
             (0.0, "0"),
             (0.0123, "0.012"),
-            (3.0, "3.000"),
+            (3.0, "3"),
+            (3.5, "3.500"),
             (12.34, "12.3"),
             (345.6, "346"),
             (9_999.0, "9999"),

@@ -14,7 +14,9 @@ use crate::util;
 /// Builds it, in the target directory.
 pub(super) fn program() -> Result<PathBuf> {
     let root = util::project_root()?;
-    let program = root.join("target/peers/telegraf");
+    let peers = root.join("target/peers");
+    std::fs::create_dir_all(&peers)?;
+    let program = peers.join("telegraf");
     let mut go = Command::new("go");
     go.current_dir(root.join("xtask/src/bench/peers/telegraf"));
     go.args(["build", "-mod=readonly", "-trimpath", "-o"]).arg(&program).arg(".");
