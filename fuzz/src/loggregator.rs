@@ -129,7 +129,14 @@ fn events(limit: usize, input: &[u8], cut: Option<Choices>) -> (Vec<SseEvent>, b
     while !rest.is_empty() {
         let length = cut.as_mut().map_or(rest.len(), |choices| choices.piece(rest.len()));
         let (piece, behind) = rest.split_at(length);
-        if let Err(long) = decoder.push(piece, |event| found.push(event)) {
+        let sink = |event| found.push(event);
+        // A piece of odd length is one that can be shared.
+        let pushed = if length % 2 == 0 {
+            decoder.push(piece, sink)
+        } else {
+            decoder.push_shared(Bytes::copy_from_slice(piece), sink)
+        };
+        if let Err(long) = pushed {
             assert_eq!(long.limit, limit);
             return (found, true);
         }

@@ -119,12 +119,14 @@ xflags::xflags! {
 
         /// Measure, beside what the machine can do at best, and compare with the floors and goals that
         /// are set. Builds itself again in release for that. Prints medians, CPU seconds a million,
-        /// peak memory and a verdict for each figure; exits 1 when a floor is missed.
+        /// peak memory and a verdict for each figure; exits 1 when a floor is missed. With `--write`
+        /// it keeps what it measured and writes `docs/benchmarks.md`, benchmark by benchmark.
         cmd bench {
             /// What to measure: wire, wal (12 GB in TMPDIR), big (a log of 20 GiB, 24 GB in TMPDIR),
-            /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory),
-            /// loggregator, hydra (needs node and npm), fairness (one entry at a time beside a flood;
-            /// 12 GB in TMPDIR), or all (default all).
+            /// mux (8 GB in TMPDIR), attack (a server under attack), graphite (decoders in memory, and
+            /// the program), loggregator, hydra (needs node and npm), kafka (needs Maven and Java),
+            /// fairness (one entry at a time beside a flood; 12 GB in TMPDIR), or all (default all). Or
+            /// page: measure nothing, and write the page of `--write` anew from what is kept.
             optional name: String
             /// Only cases whose names hold this text, and what they are compared to.
             optional --only text: String
@@ -134,10 +136,17 @@ xflags::xflags! {
             /// Seconds of one run of a case (default 3).
             optional --seconds seconds: NonZeroU32
             /// Also run the foreign programs that a benchmark knows. One that is missing is an
-            /// error, and so is a benchmark that knows none.
+            /// error that says what to install, and so is a benchmark that knows none.
             optional --peers
             /// Write one JSON object a case to this file, one a line.
             optional --json file: PathBuf
+            /// Keep what was measured, with the machine, the commit and the command, in
+            /// `PAGE without .md/NAME.json`, where it replaces the same cases of earlier runs, and
+            /// write the page and its plots from all such files. The project's page is
+            /// docs/benchmarks.md.
+            optional --write page: PathBuf
+            /// Leave out each benchmark whose cases `--write` has kept at this commit already.
+            optional --resume
         }
 
         /// Build the program with everything it can do, and pack it with its units, completions,
@@ -180,25 +189,72 @@ xflags::xflags! {
             optional --dry-run
         }
 
-        /// Print this text. So does no command at all.
-        cmd help {}
+        /// Print what there is, one line a command; so does no command at all. With a name, print what
+        /// that command does and takes, as `--help` behind it does.
+        cmd help {
+            /// The command.
+            optional command: String
+        }
     }
 }
 
 /// The command line of this process; the process ends here when it cannot be understood.
 pub(crate) fn from_env_or_exit() -> XtaskCmd {
-    if std::env::args_os().len() <= 1 {
-        return XtaskCmd::Help(Help {});
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let mut words = args.iter().map(|word| word.to_str().unwrap_or_default());
+    let first = words.next();
+    let asks = |word: &str| word == "--help" || word == "-h";
+    match first {
+        None => XtaskCmd::Help(Help { command: None }),
+        Some(word) if asks(word) => XtaskCmd::Help(Help { command: None }),
+        // The whole text of the macro's is that of all commands.
+        Some(command) if words.take_while(|word| *word != "--").any(asks) => {
+            XtaskCmd::Help(Help { command: Some(command.to_owned()) })
+        }
+        Some(_) => Xtask::from_env_or_exit().subcommand,
     }
-    Xtask::from_env_or_exit().subcommand
 }
 
-/// The text that `--help` prints.
-pub(crate) fn help() -> String {
-    match Xtask::from_vec(vec!["--help".into()]) {
+/// What there is, or what a command does and takes; nothing, if there is no such command.
+pub(crate) fn help(command: Option<&str>) -> Option<String> {
+    let whole = match Xtask::from_vec(vec!["--help".into()]) {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),
+    };
+    let sections = sections(&whole);
+    let Some(command) = command else { return Some(overview(&whole, &sections)) };
+    let (_, text) = sections.into_iter().find(|(name, _)| *name == command)?;
+    Some(format!("cargo {}\n", text.trim_end()))
+}
+
+/// Commands, and the text of each, from its name on.
+fn sections(whole: &str) -> Vec<(&str, &str)> {
+    const START: &str = "\nxtask ";
+    let mut starts: Vec<usize> = whole.match_indices(START).map(|(at, _)| at + 1).collect();
+    starts.push(whole.len());
+    let section = |pair: &[usize]| {
+        let text = whole.get(*pair.first()?..*pair.get(1)?)?;
+        let name = text.lines().next()?.strip_prefix("xtask ")?;
+        Some((name, text))
+    };
+    starts.windows(2).filter_map(section).collect()
+}
+
+fn overview(whole: &str, sections: &[(&str, &str)]) -> String {
+    let head = whole.lines().skip(1).take_while(|line| *line != "OPTIONS:");
+    let head: Vec<_> = head.map(str::trim).collect();
+    let mut text = head.join("\n").trim().to_owned();
+    text.push_str("\n\n");
+    for (name, section) in sections {
+        let about: Vec<_> = section.lines().skip(1).map(str::trim).collect();
+        let about = about.join(" ");
+        let ends = [". ", ": ", " ARGS:", " OPTIONS:"].map(|end| about.find(end));
+        let sentence = ends.into_iter().flatten().min().and_then(|end| about.get(..end));
+        let sentence = sentence.unwrap_or(&about);
+        text.push_str(&format!("  {name:8} {}\n", sentence.trim().trim_end_matches('.')));
     }
+    text.push_str("\n`cargo xtask COMMAND --help` says what a command does and takes.\n");
+    text
 }
 
 #[cfg(test)]
@@ -269,7 +325,8 @@ mod tests {
 
     #[test]
     fn benches_have_options() {
-        let line = "bench wire --only 256B --runs 7 --seconds 2 --peers --json out";
+        let line =
+            "bench wire --only 256B --runs 7 --seconds 2 --peers --json out --write p --resume";
         let Ok(XtaskCmd::Bench(bench)) = parse(&line.split_whitespace().collect::<Vec<_>>()) else {
             panic!("{line}");
         };
@@ -279,6 +336,8 @@ mod tests {
         assert_eq!(bench.seconds.map(u32::from), Some(2));
         assert!(bench.peers);
         assert_eq!(bench.json, Some("out".into()));
+        assert_eq!(bench.write, Some("p".into()));
+        assert!(bench.resume);
         assert!(parse(&["bench", "--runs", "0"]).is_err());
     }
 
@@ -293,13 +352,31 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_command() {
-        let help = help();
-        for command in [
-            "tidy", "ci", "--quick", "codegen", "--check", "crash", "--plant", "interop", "bench",
-            "--json", "fuzz", "soak", "alone", "api", "help",
+    fn help_names_every_command_and_every_option() {
+        let overview = help(None).unwrap();
+        assert!(overview.contains("Exit codes: 0 fine"), "{overview}");
+        for (command, options) in [
+            ("tidy", &[][..]),
+            ("ci", &["--quick"]),
+            ("codegen", &["--check"]),
+            ("crash", &["--rounds", "--plant <name>", "--keep <dir>"]),
+            ("soak", &["--minutes", "--binary"]),
+            ("interop", &["[peer]", "--entries"]),
+            ("fuzz", &["[target]", "--replay"]),
+            ("bench", &["[name]", "--peers", "--json <file>", "--write <page>", "--resume"]),
+            ("dist", &["--out"]),
+            ("alone", &["[name]", "--count"]),
+            ("api", &["[name]"]),
+            ("release", &["--dry-run"]),
+            ("help", &["[command]"]),
         ] {
-            assert!(help.contains(command), "{command} is missing in:\n{help}");
+            let line = overview.lines().find(|line| line.starts_with(&format!("  {command} ")));
+            assert!(line.is_some_and(|line| line.len() > 30), "{command} in {overview}");
+            let text = help(Some(command)).unwrap();
+            assert!(text.starts_with(&format!("cargo xtask {command}\n")), "{text}");
+            assert_eq!(text.matches("\nxtask ").count(), 0, "only its own text: {text}");
+            assert!(options.iter().all(|option| text.contains(option)), "{options:?} in {text}");
         }
+        assert_eq!(help(Some("no-such")), None);
     }
 }

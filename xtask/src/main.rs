@@ -43,10 +43,13 @@ fn main() -> ExitCode {
         XtaskCmd::Interop(flags) => interop::run(&flags),
         XtaskCmd::Soak(flags) => soak::run(&flags),
         XtaskCmd::Release(flags) => release::run(&flags),
-        XtaskCmd::Help(_) => {
-            println!("{}", flags::help());
-            Ok(true)
-        }
+        XtaskCmd::Help(flags) => match flags::help(flags.command.as_deref()) {
+            Some(text) => {
+                print!("{text}");
+                Ok(true)
+            }
+            None => Err(anyhow::anyhow!("no such command; `cargo xtask help` lists them")),
+        },
     })
 }
 

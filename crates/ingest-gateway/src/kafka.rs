@@ -1,8 +1,14 @@
 //! What the Kafka client is made with, from settings.
 
+use hydra_ws::Dialect;
 use ingest_kafka::{
     Compression, Credentials, IngestorOptions, Producer, ProducerOptions, RecordFormat, Settings,
 };
+#[cfg(feature = "avro")]
+use ingest_kafka::{Registry, RegistryOptions};
+
+#[cfg(feature = "avro")]
+use crate::config::KafkaRegistry;
 
 use crate::config::{
     HydraDialect, HydraKafka, HydraSource, KafkaBrokers, KafkaCompression, KafkaFormat,
@@ -28,6 +34,8 @@ pub(crate) fn sending(config: &KafkaSending) -> ProducerOptions {
         KafkaCompression::None => Compression::None,
         KafkaCompression::Lz4 => Compression::Lz4,
         KafkaCompression::Snappy => Compression::Snappy,
+        KafkaCompression::Gzip => Compression::Gzip,
+        KafkaCompression::Zstd => Compression::Zstd,
     };
     options.linger = config.linger;
     options.delivery_timeout = config.delivery_timeout;
@@ -49,7 +57,26 @@ pub(crate) fn ingestor(hydra: &HydraSource, config: &HydraKafka) -> IngestorOpti
     options.format = match config.format {
         KafkaFormat::Json => RecordFormat::Json,
         KafkaFormat::Text => RecordFormat::Text,
+        KafkaFormat::Avro => RecordFormat::Avro,
     };
-    options.rewrite = hydra.dialect == HydraDialect::Head;
+    options.dialect = match hydra.dialect {
+        HydraDialect::Doc => Dialect::Doc,
+        HydraDialect::Seed => Dialect::Seed,
+        HydraDialect::Head => Dialect::Head,
+    };
     options
+}
+
+/// A client of the registry, for what becomes Avro.
+#[cfg(feature = "avro")]
+pub(crate) fn registry(config: &KafkaRegistry) -> anyhow::Result<Registry> {
+    let mut options = RegistryOptions::new(&config.url);
+    if let (Some(user), Some(password)) = (&config.user, &config.password) {
+        let password = String::from_utf8_lossy(&password.read()?).into_owned();
+        options.credentials = Some((user.clone(), password));
+    }
+    options.authority = config.ca.as_ref().map(std::fs::read).transpose()?;
+    options.timeout = config.timeout;
+    options.fresh = config.fresh;
+    Ok(Registry::new(options)?)
 }

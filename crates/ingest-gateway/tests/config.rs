@@ -31,6 +31,8 @@ const REST: &str = include_str!("configs/rest.txt");
 const AMQP: &str = include_str!("configs/amqp.txt");
 #[cfg(feature = "kafka")]
 const KAFKA: &str = include_str!("configs/kafka.txt");
+#[cfg(feature = "avro")]
+const AVRO: &str = include_str!("configs/avro.txt");
 const WARNINGS: &str = include_str!("configs/warnings.txt");
 const FULL: &str = include_str!("configs/full.toml");
 const DEFAULTS: &str = include_str!("configs/defaults.toml");
@@ -112,6 +114,8 @@ fn write_what_is_reported_now() -> ! {
     texts.push(("warnings", WARNINGS));
     #[cfg(feature = "kafka")]
     texts.push(("kafka", KAFKA));
+    #[cfg(feature = "avro")]
+    texts.push(("avro", AVRO));
     for (name, text) in texts {
         let case = |Case { name, config, .. }: Case<'_>| {
             format!("=== {name}\n{config}---\n{}", report(&read(config)))
@@ -150,7 +154,23 @@ fn what_is_broken_of_kafka_is_reported() {
     if std::env::var_os("INGESTRY_WRITE_CASES").is_some() {
         write_what_is_reported_now();
     }
-    assert!(check(&[KAFKA]) >= 6);
+    assert!(check(&[KAFKA]) >= 7);
+}
+
+#[cfg(feature = "avro")]
+#[test]
+fn what_is_broken_of_registries_is_reported() {
+    assert!(check(&[AVRO]) >= 1);
+}
+
+#[cfg(all(feature = "kafka", not(feature = "avro")))]
+#[test]
+fn a_build_without_avro_says_so() {
+    let found = report(&read(
+        "[sources.a]\ntype = \"hydra\"\nkafka = { brokers = [\"127.0.0.1:9092\"], \
+         registry = { url = \"http://127.0.0.1:8081\" } }\n",
+    ));
+    assert!(found.contains("not in this build") && found.contains("\"avro\""), "{found}");
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -60,6 +60,8 @@ pub(crate) struct Sending {
     pub(crate) troubles: Troubles,
     /// There is room in the queue again.
     pub(crate) room: Notify,
+    /// Those who wait for it.
+    pub(crate) waiting: AtomicUsize,
     pub(crate) fatal: Mutex<Option<Error>>,
 }
 
@@ -106,7 +108,9 @@ impl ProducerContext for SendingContext {
             Ok(_) => pending.confirm(),
             Err((error, _)) => pending.fail(Error::from(error.clone())),
         }
-        self.0.room.notify_waiters();
+        if self.0.waiting.load(Ordering::Acquire) > 0 {
+            self.0.room.notify_waiters();
+        }
     }
 }
 

@@ -34,7 +34,8 @@ pub enum ErrorKind {
     Refused,
     /// The queue of the producer is full.
     Full,
-    /// What came cannot be read: it was compressed or framed in a way that this build does not know.
+    /// What came cannot be read: it is damaged, or compressed or framed in a way that the client does
+    /// not know.
     Undecodable,
     /// The client cannot go on; another one has to take its place.
     Fatal,

@@ -9,6 +9,8 @@
 //! * [`Settings`] say where the brokers are. Properties of the client library pass through, except
 //!   those that these promises stand on: [`Settings::check_property`].
 //! * With the feature `hydra`, `KafkaIngestor` is Hydra's `kafka_ingestor`.
+//! * With the feature `avro`, `Registry` is the client of a schema registry, and an `AvroSchema` of it
+//!   makes JSON into Avro.
 //!
 //! The client library has threads of its own. What may block in it, which is its end above all, runs
 //! on a thread of its own too.
@@ -29,6 +31,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "avro")]
+mod avro;
 mod consumer;
 mod context;
 mod delivery;
@@ -38,8 +42,12 @@ mod ingestor;
 mod options;
 mod producer;
 mod record;
+#[cfg(feature = "avro")]
+mod registry;
 mod settings;
 
+#[cfg(feature = "avro")]
+pub use avro::{AvroFault, AvroSchema};
 pub use consumer::{Consumer, Message, Messages, Positions};
 pub use delivery::{Deliveries, Outcome};
 pub use error::{Error, ErrorKind};
@@ -48,6 +56,8 @@ pub use ingestor::{Handed, IngestorOptions, KafkaIngestor, RecordFormat};
 pub use options::{Compression, ConsumerOptions, ProducerOptions, StartFrom};
 pub use producer::Producer;
 pub use record::{Headers, Record};
+#[cfg(feature = "avro")]
+pub use registry::{Registry, RegistryError, RegistryOptions};
 pub use settings::{Credentials, PropertyFault, Settings};
 
 /// The examples of the README are compiled with the tests.

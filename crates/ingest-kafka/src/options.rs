@@ -30,8 +30,7 @@ impl Default for ProducerOptions {
     }
 }
 
-/// How batches are compressed. The library's own build knows these; what others compressed by gzip
-/// or zstd cannot be read by it.
+/// How batches are compressed. Whoever reads has to know it: all of these are read here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
@@ -42,6 +41,10 @@ pub enum Compression {
     Lz4,
     /// By Snappy.
     Snappy,
+    /// By gzip.
+    Gzip,
+    /// By Zstandard, which brokers before 2.1 do not take.
+    Zstd,
 }
 
 impl Compression {
@@ -50,6 +53,8 @@ impl Compression {
             Self::None => "none",
             Self::Lz4 => "lz4",
             Self::Snappy => "snappy",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer as _, ThreadedProducer};
+use tokio::time::timeout;
 
 use crate::context::{Sending, SendingContext};
 use crate::delivery::Deliveries;
@@ -13,6 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::options::ProducerOptions;
 use crate::record::{Headers, Record};
 use crate::settings::Settings;
+
+/// How long room that nobody told of stays unused.
+const AGAIN: Duration = Duration::from_millis(5);
 
 type Native = ThreadedProducer<SendingContext, NoCustomPartitioner>;
 
@@ -28,6 +33,22 @@ struct Inner {
     /// There until it is dropped, which blocks.
     native: Option<Native>,
     context: Arc<Sending>,
+}
+
+/// Somebody who waits for room, for as long as this is there.
+struct Waiting<'a>(&'a Sending);
+
+impl<'a> Waiting<'a> {
+    fn new(context: &'a Sending) -> Self {
+        context.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(context)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl fmt::Debug for Producer {
@@ -108,6 +129,11 @@ impl Producer {
     /// # Cancel safety
     /// A record whose future is dropped was not sent.
     pub async fn send(&self, mut record: Record<'_>, deliveries: &Deliveries) -> Result<(), Error> {
+        match self.try_send(&mut record, deliveries) {
+            Err(error) if error.kind() == ErrorKind::Full => {}
+            sent => return sent,
+        }
+        let _waiting = Waiting::new(&self.0.context);
         loop {
             let mut room = pin!(self.0.context.room.notified());
             room.as_mut().enable();
@@ -115,7 +141,9 @@ impl Producer {
                 Err(error) if error.kind() == ErrorKind::Full => {}
                 sent => return sent,
             }
-            room.await;
+            // The client makes room behind its answers, so that the last of these may come before
+            // there is any, and no other after it.
+            let _ = timeout(AGAIN, room).await;
         }
     }
 

@@ -163,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn this_build_reads_every_kind_of_batch() {
+        let config = ClientConfig::new().create_native_config().unwrap();
+        let built = config.get("builtin.features").unwrap();
+        for kind in ["gzip", "snappy", "lz4", "zstd"] {
+            assert!(built.split(',').any(|had| had == kind), "{kind} of {built}");
+        }
+    }
+
+    #[test]
     fn a_password_is_not_shown() {
         let credentials = Credentials {
             mechanism: "PLAIN".to_owned(),

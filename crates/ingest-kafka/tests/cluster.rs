@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ingest_kafka::{
-    Consumer, ConsumerOptions, Deliveries, ErrorKind, Headers, Positions, Producer,
+    Compression, Consumer, ConsumerOptions, Deliveries, ErrorKind, Headers, Positions, Producer,
     ProducerOptions, Record, Settings,
 };
 use rdkafka::mocking::MockCluster;
@@ -100,6 +100,30 @@ async fn what_is_sent_comes_as_it_was() {
     drop((first, second, third, messages));
     consumer.close().await;
     producer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_every_kind_are_written_and_read() {
+    let cluster = Cluster::new("t", 1);
+    let kinds = [
+        Compression::None,
+        Compression::Lz4,
+        Compression::Snappy,
+        Compression::Gzip,
+        Compression::Zstd,
+    ];
+    for (at, kind) in kinds.into_iter().enumerate() {
+        let mut options = ProducerOptions::default();
+        options.compression = kind;
+        let producer = Producer::new(&cluster.settings(), &options).unwrap();
+        send(&producer, "t", (0..200).map(|n| format!("{at} {n} {}", "x".repeat(100)))).await;
+        producer.close().await;
+    }
+    let consumer = cluster.consumer(&ConsumerOptions::new("g", ["t"]));
+    let (values, _) = take(&consumer, 1000).await;
+    for (at, value) in values.iter().enumerate() {
+        assert!(value.starts_with(&format!("{} {} x", at / 200, at % 200)), "{at}: {value}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,35 @@ impl SseDecoder {
         }
     }
 
+    /// As [`Self::push`], for a piece that can be shared: the data of an event whose one line is
+    /// whole in the piece is a part of it, not a copy.
+    ///
+    /// # Errors
+    /// [`SseTooLong`].
+    pub fn push_shared(
+        &mut self,
+        mut input: Bytes,
+        mut sink: impl FnMut(SseEvent),
+    ) -> Result<(), SseTooLong> {
+        if !self.line.is_empty() {
+            let end = memchr::memchr2(b'\n', b'\r', &input);
+            let end = end.map_or(input.len(), |end| end + 1);
+            self.push(&input.split_to(end), &mut sink)?;
+        }
+        while self.line.is_empty() && !self.after_return {
+            let Some(end) = memchr::memchr2(b'\n', b'\r', &input) else { break };
+            if input.get(end) == Some(&b'\r') {
+                // Rare, and what is behind it may belong to it.
+                break;
+            }
+            self.check(end)?;
+            let line = input.split_to(end);
+            input.advance(1);
+            self.take_line(line, &mut sink)?;
+        }
+        self.push(&input, sink)
+    }
+
     const fn check(&self, len: usize) -> Result<(), SseTooLong> {
         if len > self.limit { Err(SseTooLong { limit: self.limit }) } else { Ok(()) }
     }
@@ -180,6 +209,16 @@ mod tests {
         events
     }
 
+    fn shared(stream: &[u8], size: usize) -> Vec<(String, Bytes)> {
+        let mut decoder = SseDecoder::default();
+        let mut events = Vec::new();
+        for piece in stream.chunks(size) {
+            let piece = Bytes::copy_from_slice(piece);
+            decoder.push_shared(piece, |event| events.push((event.name, event.data))).unwrap();
+        }
+        events
+    }
+
     #[test]
     fn any_split_gives_the_same_events() {
         let stream = "\u{feff}: hi\n\ndata: a\r\n\r\nevent: closing\rdata:b\rdata\rdata:  c\r\r\
@@ -189,6 +228,7 @@ mod tests {
             .into();
         for size in 1..=stream.len() {
             assert_eq!(events(stream.as_bytes(), size), expected, "{size}");
+            assert_eq!(shared(stream.as_bytes(), size), expected, "{size}");
         }
     }
 
@@ -197,6 +237,9 @@ mod tests {
         for stream in ["data: 12345678", "data: 12\ndata: 34\ndata: 56\ndata: 78\n"] {
             let mut decoder = SseDecoder::new(8);
             assert_eq!(decoder.push(stream.as_bytes(), |_| {}), Err(SseTooLong { limit: 8 }));
+            let mut decoder = SseDecoder::new(8);
+            let piece = Bytes::from_static(stream.as_bytes());
+            assert_eq!(decoder.push_shared(piece, |_| {}), Err(SseTooLong { limit: 8 }));
         }
     }
 }

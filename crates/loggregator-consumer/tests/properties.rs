@@ -8,7 +8,7 @@ use bytes::Bytes;
 use loggregator_consumer::convert::{to_v1, to_v2};
 use loggregator_consumer::json::{ToJson, decode_batch, to_json};
 use loggregator_consumer::multipart::{Parts, boundary};
-use loggregator_consumer::sse::SseDecoder;
+use loggregator_consumer::sse::{SseDecoder, SseEvent};
 use loggregator_consumer::v2::{
     Counter, Envelope, EnvelopeBatch, EnvelopeMessage, Event, Gauge, GaugeValue, Log, LogType,
     Timer, Value, ValueData,
@@ -181,7 +181,12 @@ proptest! {
             let (mut events, mut rest) = (Vec::new(), stream.as_bytes());
             while !rest.is_empty() {
                 let (piece, behind) = rest.split_at(pieces.next().unwrap_or(1).min(rest.len()));
-                decoder.push(piece, |event| events.push((event.name, event.data))).unwrap();
+                let sink = |event: SseEvent| events.push((event.name, event.data));
+                if piece.len() % 2 == 0 {
+                    decoder.push(piece, sink).unwrap();
+                } else {
+                    decoder.push_shared(Bytes::copy_from_slice(piece), sink).unwrap();
+                }
                 rest = behind;
             }
             events

@@ -23,6 +23,8 @@ pub(crate) struct Sample {
     pub(crate) rss_mib: f64,
     /// Anything else, by name and with the unit in it.
     pub(crate) more: BTreeMap<&'static str, f64>,
+    /// What adds up over the rounds, by name: a median would hide what is rare.
+    pub(crate) sums: BTreeMap<&'static str, f64>,
 }
 
 /// What is measured.
@@ -36,6 +38,9 @@ pub(crate) enum Figure {
     Rss,
     /// One of [`Sample::more`].
     More(&'static str),
+    /// One of [`Sample::sums`].
+    #[allow(dead_code, reason = "for what is rare")]
+    Sum(&'static str),
     /// The value as a share of another case's in the same round.
     Share(&'static str),
 }

@@ -46,6 +46,12 @@ fn args(flags: &Bench) -> Vec<std::ffi::OsString> {
     if let Some(file) = &flags.json {
         args.extend(["--json".into(), file.into()]);
     }
+    if let Some(page) = &flags.write {
+        args.extend(["--write".into(), page.into()]);
+    }
+    if flags.resume {
+        args.push("--resume".into());
+    }
     args
 }
 
@@ -60,6 +66,7 @@ mod tests {
             "bench",
             "bench wire",
             "bench all --only a --runs 7 --seconds 2 --peers --json out/file.json",
+            "bench all --write docs/benchmarks.md --resume",
         ] {
             let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
             let Ok(Xtask { subcommand: XtaskCmd::Bench(flags) }) = Xtask::from_vec(words.clone())

@@ -4,11 +4,12 @@
 //! makes one, and hands it the command line. Each side of a benchmark is a process of its own, this
 //! very program started with hidden arguments ([`side`]).
 //!
-//! A new benchmark is a module with a list of [`case::Case`]s, a row in `suite::SUITES`, and the
-//! sides that it starts in `suite::side`.
+//! A new benchmark is a module with a list of [`case::Case`]s, a row in `suite::SUITES`, the sides
+//! that it starts in `suite::side`, and what the page says of it in `document::texts`.
 
 #[cfg(feature = "bench")]
 mod case;
+mod document;
 #[cfg(feature = "bench")]
 mod fairness;
 #[cfg(feature = "bench")]
@@ -24,6 +25,8 @@ mod launch;
 mod loggregator;
 #[cfg(feature = "bench")]
 mod mux;
+#[cfg(feature = "bench")]
+mod peers;
 #[cfg(feature = "bench")]
 mod process;
 #[cfg(feature = "bench")]
@@ -49,6 +52,9 @@ const SIDE: &str = "bench-side";
 
 /// Measures: whether no floor was missed.
 pub(crate) fn run(flags: &Bench) -> Result<bool> {
+    if flags.name.as_deref() == Some("page") {
+        return document::again(flags.write.as_deref());
+    }
     #[cfg(feature = "bench")]
     if !cfg!(debug_assertions) {
         return suite::run(flags);

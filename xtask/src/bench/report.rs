@@ -1,10 +1,13 @@
 //! What is printed and written of the outcomes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::case::{Figure, Verdict};
+pub(crate) use super::document::number;
+use super::document::{Figures, Height};
 use super::rounds::{Judged, Outcome};
 
 /// Whether no floor was missed.
@@ -31,6 +34,9 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
         let _ = write!(text, "; {:.1} MiB", outcome.rss_mib);
         for (name, value) in &outcome.more {
             let _ = write!(text, "; {name} {}", number(*value));
+        }
+        for (name, value) in &outcome.sums {
+            let _ = write!(text, "; {name} {} in all", number(*value));
         }
         for (name, value) in &outcome.beside {
             let _ = write!(text, "; {name} {}", number(*value));
@@ -65,7 +71,7 @@ fn figure(outcome: &Outcome, judged: &Judged) -> String {
         Figure::Value => outcome.unit.to_owned(),
         Figure::Cpu(side) => format!("CPU s/1M {side}"),
         Figure::Rss => "peak MiB".to_owned(),
-        Figure::More(name) => name.to_owned(),
+        Figure::More(name) | Figure::Sum(name) => name.to_owned(),
         Figure::Share(other) => format!("share of {other}"),
     }
 }
@@ -99,19 +105,36 @@ pub(crate) fn json(outcome: &Outcome) -> Value {
         "cpu_s_per_million": cpu,
         "rss_mib": outcome.rss_mib,
         "more": outcome.more,
+        "sums": outcome.sums,
         "beside": outcome.beside,
         "bars": judged.collect::<Vec<_>>(),
     })
 }
 
-/// Three digits and a unit of thousands.
-pub(crate) fn number(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{:.2} M", v / 1e6),
-        v if v >= 1e4 => format!("{:.1} k", v / 1e3),
-        v if v >= 100.0 => format!("{v:.0}"),
-        v if v >= 10.0 => format!("{v:.1}"),
-        v => format!("{v:.3}"),
+/// For the page.
+pub(crate) fn kept(outcome: &Outcome) -> Figures {
+    let named = |map: &BTreeMap<&'static str, f64>| {
+        map.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+    };
+    let height = |judged: &Judged| Height {
+        figure: figure(outcome, judged),
+        got: Some(judged.got).filter(|got| got.is_finite()),
+        rising: judged.bar.rising,
+        floor: judged.bar.floor,
+        goal: judged.bar.goal,
+    };
+    Figures {
+        name: outcome.name.to_owned(),
+        unit: outcome.unit.to_owned(),
+        side: outcome.us.to_owned(),
+        value: outcome.value,
+        runs: outcome.runs.clone(),
+        cpu_s_per_million: named(&outcome.cpu),
+        rss_mib: outcome.rss_mib,
+        more: named(&outcome.more),
+        sums: named(&outcome.sums),
+        beside: named(&outcome.beside),
+        bars: outcome.judged.iter().map(height).collect(),
     }
 }
 
@@ -132,6 +155,7 @@ mod tests {
             cpu: [("client", 0.1), ("server", 0.05)].into(),
             rss_mib: 5.0,
             more: [("lone ms", 0.2)].into(),
+            sums: BTreeMap::new(),
             beside: [("raw-tcp", 4e6)].into(),
             judged: vec![Judged { bar, got: 0.5, verdict }],
         }
@@ -145,6 +169,19 @@ mod tests {
         assert_eq!(object["beside"]["raw-tcp"], 4e6);
         assert_eq!(object["bars"][0]["verdict"], "floor");
         assert_eq!(object["runs"], json!([1e6, 3e6]));
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_measured() {
+        let kept = kept(&outcome(Verdict::Floor));
+        let object = serde_json::to_value(&kept).unwrap();
+        assert_eq!(object["cpu_s_per_million"], json!({"client": 0.1, "server": 0.05}));
+        assert_eq!((kept.side.as_str(), kept.value), ("client", 2e6));
+        let bar = json!({
+            "figure": "share of raw-tcp", "got": 0.5, "rising": true, "floor": 0.4, "goal": 0.6
+        });
+        assert_eq!(object["bars"], json!([bar]));
+        assert_eq!(serde_json::from_value::<Figures>(object).unwrap(), kept);
     }
 
     #[test]

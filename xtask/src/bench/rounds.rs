@@ -19,6 +19,7 @@ pub(crate) struct Outcome {
     pub(crate) cpu: BTreeMap<&'static str, f64>,
     pub(crate) rss_mib: f64,
     pub(crate) more: BTreeMap<&'static str, f64>,
+    pub(crate) sums: BTreeMap<&'static str, f64>,
     /// The medians of the cases that it is compared to.
     pub(crate) beside: BTreeMap<&'static str, f64>,
     pub(crate) judged: Vec<Judged>,
@@ -65,6 +66,7 @@ fn judge(cases: &[Case], samples: &[Vec<Sample>]) -> Vec<Outcome> {
                     Figure::Cpu(side) => outcome.cpu.get(side).copied().unwrap_or(f64::NAN),
                     Figure::Rss => outcome.rss_mib,
                     Figure::More(name) => outcome.more.get(name).copied().unwrap_or(f64::NAN),
+                    Figure::Sum(name) => outcome.sums.get(name).copied().unwrap_or(f64::NAN),
                     // Of the same round: what slows the machine down slows both.
                     Figure::Share(other) => {
                         let pairs = samples.iter().zip(of(other));
@@ -85,6 +87,10 @@ fn summary(case: &Case, samples: &[Sample]) -> Outcome {
         let values = |name| samples.iter().filter_map(move |sample| map(sample).get(name).copied());
         names.map(|name| (*name, median(values(name)))).collect()
     };
+    let mut sums = BTreeMap::new();
+    for (name, value) in samples.iter().flat_map(|sample| &sample.sums) {
+        *sums.entry(*name).or_insert(0.0) += value;
+    }
     Outcome {
         name: case.name,
         unit: case.unit,
@@ -94,6 +100,7 @@ fn summary(case: &Case, samples: &[Sample]) -> Outcome {
         cpu: medians(|sample| &sample.cpu),
         rss_mib: median(samples.iter().map(|sample| sample.rss_mib)),
         more: medians(|sample| &sample.more),
+        sums,
         beside: BTreeMap::new(),
         judged: Vec::new(),
         runs,
@@ -118,6 +125,24 @@ mod tests {
         assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < 1e-9);
         assert!((median([4.0, 1.0, 2.0, 3.0].into_iter()) - 2.5).abs() < 1e-9);
         assert!(median(std::iter::empty()).is_nan());
+    }
+
+    #[test]
+    fn what_is_rare_is_added_up() {
+        let case = Case {
+            name: "loss",
+            unit: "lines",
+            us: "us",
+            peer: None,
+            beside: &[],
+            bars: vec![Bar::at_most(Figure::Sum("lost"), 0.0, 0.0)],
+            run: Box::new(|_| Ok(Sample::default())),
+        };
+        let sample = |lost| Sample { sums: [("lost", lost)].into(), ..Sample::default() };
+        let samples = [0.0, 2.0, 0.0].map(sample).to_vec();
+        let outcomes = judge(std::slice::from_ref(&case), &[samples]);
+        assert_eq!(outcomes[0].sums["lost"], 2.0);
+        assert_eq!(outcomes[0].judged[0].verdict, Verdict::Missed);
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! The benchmarks that there are, and the work of their sides.
 
+use std::fmt::Write as _;
+use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::case::{Case, Context};
-use super::{fairness, graphite, hydra, kafka, loggregator, mux, report, rounds, usage, wal, wire};
+use super::document::{self, Run};
+use super::rounds::Outcome;
+use super::{
+    fairness, graphite, hydra, kafka, loggregator, mux, peers, report, rounds, usage, wal, wire,
+};
 use crate::flags::Bench;
 
 /// A benchmark's cases.
@@ -26,64 +33,169 @@ const SUITES: [(&str, Cases); 10] = [
     ("kafka", kafka::cases),
 ];
 
+/// All of them.
+const ALL: &str = "all";
+
 /// The cases of foreign programs; one that is missing is an error.
 type Peers = fn() -> Result<Vec<Case>>;
 
-/// What runs beside a benchmark.
-const PEERS: [(&str, Peers); 1] = [("graphite", graphite::peers)];
+/// What runs beside a benchmark when it is asked for.
+const PEERS: [(&str, Peers); 2] =
+    [("graphite", graphite::peers), ("loggregator", loggregator::peers)];
+
+/// Benchmarks that cannot do without their foreign programs.
+const WITH_PEERS: [&str; 2] = ["hydra", "kafka"];
 
 /// How often each case runs: fewer are for trying things, and say so.
 const RUNS: u32 = 5;
 
+/// The names of the benchmarks.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SUITES.iter().map(|suite| suite.0)
+}
+
+/// What a call of the command wants.
+struct Wish<'a> {
+    flags: &'a Bench,
+    runs: u32,
+    seconds: u32,
+    /// What is measured, when it is to be kept.
+    commit: Option<String>,
+}
+
 pub(crate) fn run(flags: &Bench) -> Result<bool> {
-    let name = flags.name.as_deref().unwrap_or("all");
-    let mut suites: Vec<_> =
-        SUITES.iter().filter(|suite| name == "all" || suite.0 == name).collect();
+    let asked = flags.name.as_deref().unwrap_or(ALL);
+    let suites: Vec<_> = SUITES.iter().filter(|suite| asked == ALL || suite.0 == asked).collect();
     if suites.is_empty() {
         let names: Vec<_> = SUITES.iter().map(|suite| suite.0).collect();
-        bail!("found {name:?}; allowed: {}, all", names.join(", "));
+        bail!("found {asked:?}; allowed: {}, {ALL}, page", names.join(", "));
     }
-    let peers = PEERS.iter().find(|peers| peers.0 == name);
-    if flags.peers && peers.is_none() {
-        bail!("bench {name} knows no foreign program to run beside it");
+    let knows = |name| WITH_PEERS.contains(&name) || peers_of(name).is_some();
+    if flags.peers && asked != ALL && !knows(asked) {
+        bail!("bench {asked} knows no foreign program to run beside it");
     }
+    if flags.resume && flags.write.is_none() {
+        bail!("--resume goes by what --write has kept");
+    }
+    let commit = match flags.write {
+        Some(_) => Some(document::commit()?),
+        None => None,
+    };
     let runs = flags.runs.map_or(RUNS, u32::from);
-    let seconds = flags.seconds.map_or(3, u32::from);
-    let context = Context { time: Duration::from_secs(u64::from(seconds)) };
+    let wish = Wish { flags, runs, seconds: flags.seconds.map_or(3, u32::from), commit };
     let mut json = match &flags.json {
-        Some(path) => {
-            Some(std::fs::File::create(path).with_context(|| format!("cannot write {path:?}"))?)
-        }
+        Some(path) => Some(File::create(path).with_context(|| format!("cannot write {path:?}"))?),
         None => None,
     };
     let mut fine = true;
-    for (name, cases) in suites.drain(..) {
-        let mut cases = cases();
-        if let (true, Some((_, peers))) = (flags.peers, peers) {
-            cases.extend(peers()?);
+    for (name, cases) in suites {
+        match wish.measure(name, *cases, json.as_mut()) {
+            Ok(is_fine) => fine &= is_fine,
+            // The others are worth their while: they are kept one by one.
+            Err(error) if asked == ALL => {
+                eprintln!("bench {name}: {error:#}");
+                fine = false;
+            }
+            Err(error) => return Err(error),
         }
-        let cases = pick(cases, flags.only.as_deref());
+    }
+    Ok(fine)
+}
+
+fn peers_of(name: &str) -> Option<Peers> {
+    PEERS.iter().find(|peers| peers.0 == name).map(|peers| peers.1)
+}
+
+impl Wish<'_> {
+    /// One benchmark: whether no floor was missed.
+    fn measure(&self, name: &str, cases: Cases, json: Option<&mut File>) -> Result<bool> {
+        let cases = self.cases(name, cases)?;
         if cases.is_empty() {
-            continue;
+            return Ok(true);
         }
-        let load = usage::load();
+        let (runs, seconds, load) = (self.runs, self.seconds, usage::load());
+        let context = Context { time: Duration::from_secs(u64::from(seconds)) };
         let outcomes = rounds::run(&cases, &context, runs)?;
         println!("{name}: medians of {runs} runs of {seconds} s, in turn; [lowest .. highest]");
         if let Some(load) = load {
             println!("load of the machine before: {load:.2}");
         }
         print!("{}", report::table(&outcomes));
-        fine &= report::fine(&outcomes);
-        if let Some(file) = &mut json {
+        if let Some(file) = json {
             for outcome in &outcomes {
                 writeln!(file, "{}", report::json(outcome))?;
             }
         }
+        if let (Some(page), Some(commit)) = (&self.flags.write, &self.commit) {
+            self.keep(page, name, commit, load, &outcomes)?;
+        }
         if runs < RUNS {
             println!("fewer than {RUNS} runs: for trying things, no claim");
         }
+        Ok(report::fine(&outcomes))
     }
-    Ok(fine)
+
+    /// What has to run.
+    fn cases(&self, name: &str, cases: Cases) -> Result<Vec<Case>> {
+        let mut cases = cases();
+        if let (true, Some(peers)) = (self.flags.peers, peers_of(name)) {
+            cases.extend(peers().with_context(|| format!("what runs beside {name}"))?);
+        }
+        let cases = pick(cases, self.flags.only.as_deref());
+        if let (true, Some(page), Some(commit)) =
+            (self.flags.resume, &self.flags.write, &self.commit)
+        {
+            let kept = document::kept(page, name)?;
+            if cases.iter().all(|case| kept.has(commit, case.name)) {
+                println!("{name}: kept at this commit already");
+                return Ok(Vec::new());
+            }
+        }
+        Ok(cases)
+    }
+
+    fn keep(
+        &self,
+        page: &Path,
+        name: &str,
+        commit: &str,
+        load: Option<f64>,
+        outcomes: &[Outcome],
+    ) -> Result<()> {
+        let run = Run {
+            command: self.command(name),
+            date: document::today()?,
+            commit: commit.to_owned(),
+            rounds: self.runs,
+            seconds: self.seconds,
+            load,
+            machine: document::machine()?,
+            programs: peers::versions(name, self.flags.peers)?,
+            cases: outcomes.iter().map(report::kept).collect(),
+        };
+        document::keep(page, name, run)?;
+        println!("{name}: kept, and {} written", page.display());
+        Ok(())
+    }
+
+    /// What measures the same again.
+    fn command(&self, name: &str) -> String {
+        let mut command = format!("cargo xtask bench {name}");
+        if let Some(only) = &self.flags.only {
+            let _ = write!(command, " --only {only}");
+        }
+        if let Some(runs) = self.flags.runs {
+            let _ = write!(command, " --runs {runs}");
+        }
+        if let Some(seconds) = self.flags.seconds {
+            let _ = write!(command, " --seconds {seconds}");
+        }
+        if self.flags.peers && peers_of(name).is_some() {
+            command.push_str(" --peers");
+        }
+        command
+    }
 }
 
 /// The cases that are asked for, and those that they are compared to.
@@ -151,5 +263,31 @@ mod tests {
             }
         }
         assert!(pick(wire::cases(), Some("no such case")).is_empty());
+    }
+
+    #[test]
+    fn the_command_is_what_measures_it_again() {
+        let flags = Bench {
+            name: Some(ALL.to_owned()),
+            only: Some("lines".to_owned()),
+            runs: "7".parse().ok(),
+            seconds: None,
+            peers: true,
+            json: Some("file".into()),
+            write: Some("page.md".into()),
+            resume: true,
+        };
+        let wish = Wish { flags: &flags, runs: 7, seconds: 3, commit: None };
+        let expected = "cargo xtask bench graphite --only lines --runs 7 --peers";
+        assert_eq!(wish.command("graphite"), expected);
+        assert_eq!(wish.command("wire"), "cargo xtask bench wire --only lines --runs 7");
+    }
+
+    #[test]
+    fn resuming_needs_something_kept() {
+        let words = ["bench", "wire", "--resume"].map(Into::into).to_vec();
+        let parsed = crate::flags::Xtask::from_vec(words).unwrap().subcommand;
+        let crate::flags::XtaskCmd::Bench(flags) = parsed else { panic!("another command") };
+        assert!(run(&flags).unwrap_err().to_string().contains("--write"));
     }
 }

@@ -18,6 +18,8 @@ use anyhow::{Result, bail, ensure};
 
 #[cfg_attr(not(feature = "bench"), allow(unused_imports, reason = "only benchmarks need it"))]
 pub(crate) use self::hydra::NodeEcho;
+#[cfg_attr(not(feature = "bench"), allow(unused_imports, reason = "only benchmarks need it"))]
+pub(crate) use self::loggregator::peer::go as loggregator_go;
 pub(crate) use self::process::{Process, addresses, status, until};
 use crate::flags::Interop;
 use crate::util;

@@ -176,6 +176,6 @@ pub(crate) fn addresses(ports: &Path) -> Result<BTreeMap<String, SocketAddr>> {
 }
 
 /// A port of the loopback that nobody has at this moment.
-pub(super) fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

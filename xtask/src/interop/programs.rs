@@ -9,8 +9,15 @@ use crate::util;
 
 /// A program in the path.
 pub(crate) fn find(program: &str, package: &str) -> Result<PathBuf> {
+    find_in(&[], program, package)
+}
+
+/// A program in the path, or in one of these directories: daemons are often where only root looks.
+pub(crate) fn find_in(others: &[&str], program: &str, package: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(program)).find(|at| at.is_file());
+    let others = others.iter().map(PathBuf::from);
+    let found = std::env::split_paths(&path).chain(others).map(|dir| dir.join(program));
+    let found = found.into_iter().find(|at| at.is_file());
     match found {
         Some(found) => Ok(found),
         None => bail!("{program} is not installed (Debian's package {package}): nothing was tried"),

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::amqp::AmqpBroker;
-use super::kafka::KafkaBrokers;
+use super::kafka::{HydraKafka, KafkaBrokers};
 use super::model::{DestinationKind, SourceKind};
 use super::secret::SecretFrom;
 use super::tls::{ClientTls, ServerTls};
@@ -34,6 +34,12 @@ fn of_broker(broker: &AmqpBroker) -> impl Iterator<Item = &PathBuf> {
     broker.tls.iter().flat_map(of_client).chain(of_secret(broker.password.as_ref()))
 }
 
+fn of_ingestor(kafka: &HydraKafka) -> impl Iterator<Item = &PathBuf> {
+    let registry = kafka.registry.iter();
+    let registry = registry.flat_map(|at| at.ca.iter().chain(of_secret(at.password.as_ref())));
+    of_brokers(&kafka.brokers).into_iter().chain(registry)
+}
+
 fn of_brokers(brokers: &KafkaBrokers) -> Option<&PathBuf> {
     of_secret(brokers.password.as_ref())
 }
@@ -51,7 +57,7 @@ impl SourceKind {
                 .collect(),
             Self::Hydra(hydra) => of_server(hydra.tls.as_ref())
                 .chain(of_secret(hydra.token.as_ref()))
-                .chain(hydra.kafka.as_ref().and_then(|kafka| of_brokers(&kafka.brokers)))
+                .chain(hydra.kafka.iter().flat_map(of_ingestor))
                 .collect(),
             Self::Loggregator(loggregator) => {
                 of_client(&loggregator.tls).chain(of_secret(Some(&loggregator.token))).collect()

@@ -105,21 +105,23 @@
 //! | `sources.NAME.group` | text | `ingestry` |
 //! | `sources.NAME.instance` | text: a member's name that stays | none |
 //! | `sources.NAME.from` | `oldest`, `end`: where a new group begins | `oldest` |
-//! | `sources.NAME.tag` | tag name, for records that bring none | `kafka` |
+//! | `sources.NAME.tag` | tag name, or template of `{topic}`, `{key}`, `{key.N}` and `{header.NAME}`, for records that bring none | `kafka` |
 //! | `sources.NAME.tag_per` (`kafka`) | `topic`: a tag `TAG-…` for each | none |
 //! | `sources.NAME.encoding` | `auto`, `raw`, `entry` | `auto` |
 //! | `sources.NAME.timestamp` | `record`, `arrival`: of records that bring none | `record` |
 //! | `sources.NAME.values` (`kafka`) | `none`, `headers` | `none` |
-//! | `sources.NAME.max_tags` (`kafka`) | 1 to 65000 brought by records, in one run | 4096 |
+//! | `sources.NAME.max_tags` (`kafka`) | 1 to 65000 brought by records, in one run, and as many made by the template | 4096 |
 //! | `sources.NAME.read_ahead` (`kafka`) | size, 64 KiB to 1 GiB | 16 MiB |
 //! | `sources.NAME.commit_interval` | time, 10 ms to 1 h | 1 s |
-//! | `sources.NAME.kafka` (`hydra`) | a table with `brokers`, what may be beside them, and what a destination `kafka` has from `compression` to `delivery_timeout`: what `kafka_ingestor` sends to | none: it refuses |
-//! | `sources.NAME.kafka.format` (`hydra`) | `json`, `string`: where `hydra-record-format` names none | `json` |
+//! | `sources.NAME.kafka.brokers` (`hydra`) | `HOST:PORT`, and in the same table what may be beside them, and what a destination `kafka` has from `compression` to `delivery_timeout`: what `kafka_ingestor` sends to | none: it refuses |
+//! | `sources.NAME.kafka.format` (`hydra`) | `json`, `string`, `avro`: where `hydra-record-format` names none | `avro` with a registry, else `json` |
+//! | `sources.NAME.kafka.registry` (`hydra`) | a table of `url` (`http://…`, `https://…`), `user` and `password`, `ca`, `timeout` (2 s), `fresh` (2 min: how long the latest schema is believed to be it) | none: no Avro |
 //! | `destinations.NAME.type` | `store`, `gravwell`, `graphite`, `amqp`, `kafka` | required |
-//! | `destinations.NAME.topic` (`kafka`, as all down to `delivery_timeout`) | text with `{tag}` and `{value:NAME}` | required |
+//! | `destinations.NAME.topic` (`kafka`, as all down to `delivery_timeout`) | text with `{tag}`, `{source}` and `{value:NAME}`, each with a default as in `{value:NAME\|none}` | required |
 //! | `destinations.NAME.key` | likewise | none: any partition |
 //! | `destinations.NAME.encoding` | `raw`, `entry` | `raw` |
-//! | `destinations.NAME.compression` (`kafka`) | `none`, `lz4`, `snappy` | `none` |
+//! | `destinations.NAME.values` (`kafka`, `raw`) | `block`, `headers`, `none`: where enumerated values go | `block` |
+//! | `destinations.NAME.compression` (`kafka`) | `none`, `lz4`, `snappy`, `gzip`, `zstd` | `none` |
 //! | `destinations.NAME.linger` | time, 1 ms to 10 s, or `off` | 5 ms |
 //! | `destinations.NAME.delivery_timeout` | time, 1 s to 50 s | 30 s |
 //! | `destinations.NAME.name` (`amqp`) | `key`, `body`: where names go | `key` |
@@ -231,10 +233,12 @@ pub use graphite::{
 };
 pub use gravwell::{Confirm, GravwellDestination, GravwellSource, Policy};
 pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
+#[cfg(feature = "kafka")]
+pub(crate) use kafka::write_value;
 pub use kafka::{
     HydraKafka, KafkaBrokers, KafkaCompression, KafkaDecoding, KafkaDestination, KafkaEncoding,
-    KafkaFormat, KafkaFrom, KafkaSending, KafkaSource, KafkaTagPer, KafkaTime, KafkaValues,
-    Template, TemplateError,
+    KafkaFormat, KafkaFrom, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource, KafkaTagPer,
+    KafkaTime, KafkaValues, Template, TemplateError,
 };
 pub use limits::{LimitConfig, LimitPer, OnLimit};
 pub use load::{Loaded, load, parse};

@@ -359,7 +359,8 @@ impl SourceKind {
             Self::Amqp(amqp) => &amqp.lines,
             Self::Hydra(hydra) => return Some((hydra.template.as_ref()?, hydra.max_tags)),
             Self::Loggregator(logs) => return Some((logs.template.as_ref()?, logs.max_tags)),
-            Self::Gravwell(_) | Self::Kafka(_) => return None,
+            Self::Kafka(kafka) => return Some((kafka.template.as_ref()?, kafka.max_tags)),
+            Self::Gravwell(_) => return None,
         };
         lines.template.as_ref().map(|made| (&made.template, made.max_tags))
     }

@@ -163,6 +163,12 @@ fn pem_path(node: &Node<'_>, holds: Holds, usable: &mut bool) -> Option<PathBuf>
     path
 }
 
+/// Reads `ca`, where that is all that can be said of TLS.
+pub(super) fn read_ca(table: &mut Table<'_>) -> Option<PathBuf> {
+    let mut usable = true;
+    table.key("ca").and_then(|node| pem_path(&node, Holds::Certificate, &mut usable))
+}
+
 /// Reads `tls` of a source.
 pub(super) fn read_server(table: &mut Table<'_>) -> Option<ServerTls> {
     let node = table.key("tls")?;

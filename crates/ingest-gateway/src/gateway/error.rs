@@ -83,6 +83,15 @@ pub enum GatewayError {
         /// Why.
         error: ingest_kafka::Error,
     },
+    /// The client of a schema registry cannot be made.
+    #[cfg(feature = "avro")]
+    #[error("{name}: the registry of schemas: {error:#}")]
+    Registry {
+        /// The source.
+        name: String,
+        /// Why.
+        error: anyhow::Error,
+    },
     /// A destination was given twice.
     #[error("two destinations are named {0:?}")]
     DestinationTwice(String),

@@ -128,8 +128,9 @@ impl Prepared {
         };
         let source = match before {
             Some(unit) => unit.cx.source.clone(),
-            // A quarter of the budget at most, so that one source cannot take the others' share.
-            None => with.muxer.source(&config.name, memory / 4).map_err(named)?,
+            // An eighth of the budget at most: one source cannot take the others' share, and more
+            // waiting does not make the disk quicker.
+            None => with.muxer.source(&config.name, memory / 8).map_err(named)?,
         };
         let kept = reject_store(config, before, with)?;
         let stop = before.map_or_else(Default::default, |unit| Arc::clone(&unit.stop));
@@ -518,7 +519,14 @@ fn kafka_ingestor(
     let sending = crate::kafka::sending(&config.sending);
     let options = crate::kafka::ingestor(hydra, config);
     let made = ingest_kafka::KafkaIngestor::new(settings, sending, options);
-    made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })
+    let made = made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })?;
+    #[cfg(feature = "avro")]
+    if let Some(registry) = &config.registry {
+        let registry = crate::kafka::registry(registry)
+            .map_err(|error| GatewayError::Registry { name: name.to_owned(), error })?;
+        return Ok(made.with_registry(registry));
+    }
+    Ok(made)
 }
 
 /// A source of topics of Kafka.

@@ -16,6 +16,9 @@ pub const ID: &str = "ingestry.id";
 pub const TIMESTAMP: &str = "ingestry.timestamp";
 /// Header: the entry's source, an address.
 pub const SOURCE: &str = "ingestry.source";
+/// Header of a record whose value is the data of an entry: its enumerated values, as the log has
+/// them.
+pub const VALUES: &str = "ingestry.values";
 
 /// Why a record is refused here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,7 @@ pub struct Headers<'a> {
     tag: Option<&'a [u8]>,
     timestamp: Option<&'a [u8]>,
     source: Option<&'a [u8]>,
+    values: Option<&'a [u8]>,
 }
 
 impl<'a> Headers<'a> {
@@ -99,10 +103,17 @@ impl<'a> Headers<'a> {
                 TAG => found.tag = Some(value),
                 TIMESTAMP => found.timestamp = Some(value),
                 SOURCE => found.source = Some(value),
+                VALUES => found.values = Some(value),
                 _ => {}
             }
         }
         found
+    }
+
+    /// Bytes of the values that they bring.
+    #[must_use]
+    pub fn values_len(&self) -> usize {
+        self.values.map_or(0, <[u8]>::len)
     }
 }
 
@@ -167,12 +178,19 @@ impl Mapper {
         });
         let source = read.headers.source.filter(|_| own).and_then(address);
         let src = source.unwrap_or(self.source);
-        Ok(EntryRef { ts, src, tag, data: value, values: ValuesRef::EMPTY })
+        let values = match read.headers.values.filter(|_| own) {
+            None => ValuesRef::EMPTY,
+            Some(block) => match ValuesRef::decode(block, &Limits::default()) {
+                Ok((values, used)) if used == block.len() => values,
+                _ => return Err(Refusal::BadEntry),
+            },
+        };
+        Ok(EntryRef { ts, src, tag, data: value, values })
     }
 }
 
-/// What is attached to an entry: those values that it has, and headers. What an entry cannot hold is
-/// left out.
+/// What is attached to an entry: those values that it has, and headers, except the one that has
+/// those values. What an entry cannot hold is left out.
 pub fn attach<'a>(
     entry: &EntryRef<'_>,
     headers: impl Iterator<Item = (&'a str, &'a [u8])>,
@@ -182,7 +200,7 @@ pub fn attach<'a>(
     for value in entry.values.iter() {
         let _ = into.push(value.name(), value.value());
     }
-    for (name, value) in headers {
+    for (name, value) in headers.filter(|(name, _)| *name != VALUES) {
         let _ = match str::from_utf8(value) {
             Ok(text) => into.push(name, text),
             Err(_) => into.push(name, value),
@@ -289,13 +307,32 @@ mod tests {
     }
 
     #[test]
+    fn raw_records_of_ours_bring_their_values() {
+        let mut values = Values::new();
+        values.add("host", "web1").unwrap();
+        values.add("n", -7_i32).unwrap();
+        let block = values.as_ref().as_bytes();
+        let headers = Headers::of([(TAG, &b"app"[..]), (VALUES, block)].into_iter());
+        assert_eq!(headers.values_len(), block.len());
+        let read = Read { value: Some(b"x"), timestamp: Some(1), headers };
+        assert_eq!(MAPPER.entry(&read, TagId(1), now()).unwrap().values, values.as_ref());
+        let raw = Mapper { encoding: KafkaDecoding::Raw, ..MAPPER };
+        assert!(raw.entry(&read, TagId(1), now()).unwrap().values.is_empty());
+        for cut in 0..block.len() {
+            let headers = Headers::of([(VALUES, &block[..cut])].into_iter());
+            let read = Read { headers, ..read };
+            assert_eq!(MAPPER.entry(&read, TagId(1), now()), Err(Refusal::BadEntry), "{cut}");
+        }
+    }
+
+    #[test]
     fn headers_are_attached_behind_the_entry_s_own_values() {
         let mut own = Values::new();
         own.add("a", 1_u64).unwrap();
         let entry =
             EntryRef { values: own.as_ref(), ..EntryRef::new(now(), Source::NONE, TagId(0), b"") };
         let mut all = Values::new();
-        let headers: [(&str, &[u8]); 2] = [("t", b"text"), ("b", b"\xff")];
+        let headers: [(&str, &[u8]); 3] = [("t", b"text"), (VALUES, b"x"), ("b", b"\xff")];
         attach(&entry, headers.into_iter(), &mut all);
         let names: Vec<_> = all.iter().map(|value| value.name().to_vec()).collect();
         assert_eq!(names, [b"a", b"t", b"b"]);

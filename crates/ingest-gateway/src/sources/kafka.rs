@@ -243,12 +243,13 @@ impl<'a> Member<'a> {
 
     /// Turns records into entries and hands them over.
     async fn take(&mut self, messages: &[Message<'a>], intake: &mut Intake) -> Result<(), Error> {
-        let wanted = intake.wanted(messages);
+        let reads = intake.read(messages);
+        let wanted = intake.wanted(messages, &reads);
         let grant = match self.cx.source.try_grant(wanted) {
             Some(grant) => grant,
             None => self.wait(wanted, intake).await?,
         };
-        let (ticket, refused) = intake.take(messages, grant);
+        let (ticket, refused) = intake.take(messages, &reads, grant);
         let mut read = Positions::default();
         messages.iter().for_each(|message| read.read(message));
         self.out.push_back(Out { read, ticket, refused });

@@ -1,11 +1,14 @@
 //! Hydra's `kafka_ingestor` (hydra.md 8): a payload becomes a record of the topic that
 //! `hydra-kafka-topic` names.
 
+#[cfg(feature = "avro")]
+mod avro;
 mod prepared;
+mod subject;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hydra_ws::{Ack, Failure, Ingestor, Join, Outcome, Request};
+use hydra_ws::{Ack, Dialect, Failure, Ingestor, Join, Outcome, Request};
 
 use crate::delivery::Deliveries;
 use crate::error::{Error, ErrorKind};
@@ -14,7 +17,7 @@ use crate::producer::Producer;
 use crate::record::Record;
 use crate::settings::Settings;
 
-use prepared::Prepared;
+use prepared::{Prepared, Ready};
 
 /// What payloads are made into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,6 +28,8 @@ pub enum RecordFormat {
     Json,
     /// Text.
     Text,
+    /// Avro, by the schema of a registry: the feature `avro`.
+    Avro,
 }
 
 /// How the ingestor reads requests.
@@ -34,9 +39,10 @@ pub struct IngestorOptions {
     /// What is made of payloads of requests without a `hydra-record-format`. Default: JSON. Hydra's
     /// own default is Avro, which needs a registry of schemas.
     pub format: RecordFormat,
-    /// Whether JSON is written anew, without blanks, as the last version of Hydra does it, instead of
-    /// going as it came.
-    pub rewrite: bool,
+    /// Whose rules apply. The last version of Hydra, [`Dialect::Head`], writes JSON anew, without
+    /// blanks, where others send it as it came; it knows the format `avro-key`; and it says where the
+    /// schema is that a payload does not fit. Default: [`Dialect::Doc`].
+    pub dialect: Dialect,
 }
 
 /// Takes requests that name a topic, and hands them to a broker.
@@ -47,7 +53,11 @@ pub struct IngestorOptions {
 ///
 /// An empty payload is a tombstone. Clones share the producer.
 #[derive(Clone, Debug)]
-pub struct KafkaIngestor(Arc<Inner>);
+pub struct KafkaIngestor {
+    inner: Arc<Inner>,
+    #[cfg(feature = "avro")]
+    registry: Option<crate::registry::Registry>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -104,10 +114,43 @@ impl KafkaIngestor {
         options: IngestorOptions,
     ) -> Result<Self, Error> {
         let producer = Mutex::new(Producer::new(&settings, &sending)?);
-        Ok(Self(Arc::new(Inner { settings, sending, options, producer })))
+        Ok(Self {
+            inner: Arc::new(Inner { settings, sending, options, producer }),
+            #[cfg(feature = "avro")]
+            registry: None,
+        })
     }
 
-    /// Puts the record of a request into the producer's queue, and waits for room there.
+    /// With a registry, whose schemas make payloads into Avro.
+    #[cfg(feature = "avro")]
+    #[must_use]
+    pub fn with_registry(mut self, registry: crate::registry::Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// What a request becomes, as far as that shows without a registry.
+    fn prepared(&self, request: &Request) -> Result<Prepared, Failure> {
+        #[cfg(feature = "avro")]
+        let registry = self.registry.is_some();
+        #[cfg(not(feature = "avro"))]
+        let registry = false;
+        Prepared::new(request, &self.inner.options, registry)
+    }
+
+    #[cfg(feature = "avro")]
+    async fn with_schema(&self, prepared: Prepared, request: &Request) -> Result<Ready, Failure> {
+        let Some(registry) = &self.registry else { return Ok(Ready::from(prepared)) };
+        avro::ready(prepared, request, registry, self.inner.options.dialect).await
+    }
+
+    #[cfg(not(feature = "avro"))]
+    async fn with_schema(&self, prepared: Prepared, _: &Request) -> Result<Ready, Failure> {
+        Ok(Ready::from(prepared))
+    }
+
+    /// Puts the record of a request into the producer's queue, and waits for room there. For Avro it
+    /// waits for the registry before, if that has to be asked.
     ///
     /// # Errors
     /// What a report says of it.
@@ -115,16 +158,16 @@ impl KafkaIngestor {
     /// # Cancel safety
     /// A record whose future is dropped was not handed over.
     pub async fn hand_over(&self, request: &Request) -> Result<Handed, Failure> {
-        let prepared = Prepared::new(request, &self.0.options)?;
+        let ready = self.with_schema(self.prepared(request)?, request).await?;
         let deliveries = Deliveries::new();
         let record = Record {
-            topic: &prepared.topic,
-            key: prepared.key.as_deref().map(str::as_bytes),
-            value: prepared.value.as_deref(),
+            topic: &ready.topic,
+            key: ready.key.as_deref(),
+            value: ready.value.as_deref(),
             timestamp: None,
             headers: None,
         };
-        let producer = self.0.producer();
+        let producer = self.inner.producer();
         producer.send(record, &deliveries).await.map_err(|error| failure(&error))?;
         Ok(Handed(deliveries))
     }
@@ -138,12 +181,13 @@ impl KafkaIngestor {
         }
     }
 
-    /// Whether its payload can become a record.
+    /// Whether its payload can become a record, as far as that shows without a registry: whether it
+    /// fits a schema shows when it is handed over.
     ///
     /// # Errors
     /// What the report says of it.
     pub fn check(&self, request: &Request) -> Result<(), Failure> {
-        Prepared::new(request, &self.0.options).map(drop)
+        self.prepared(request).map(drop)
     }
 }
 

@@ -1,29 +1,66 @@
 //! From a request to a record.
 
-use hydra_ws::{Failure, Request};
+use hydra_ws::{Dialect, Failure, Request};
 use serde_json::Value;
 
+use super::subject::Subject;
 use super::{IngestorOptions, RecordFormat};
 
 /// Bytes of the longest name of a topic.
 const MAX_TOPIC: usize = 249;
+/// Characters of a payload that an error repeats.
+const SHOWN: usize = 1024;
 
 /// A record to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Prepared {
     pub(super) topic: String,
     pub(super) key: Option<String>,
+    /// `None`: a tombstone, or what `avro` will be.
+    pub(super) value: Option<Vec<u8>>,
+    /// What a schema makes the value of.
+    pub(super) avro: Option<Unencoded>,
+}
+
+/// What becomes Avro.
+#[cfg_attr(not(feature = "avro"), allow(dead_code, reason = "only Avro has a schema"))]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unencoded {
+    pub(super) subject: Subject,
+    pub(super) tree: Value,
+    /// It has a key and a value, both of which do.
+    pub(super) both: bool,
+}
+
+/// A record.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) topic: String,
+    pub(super) key: Option<Vec<u8>>,
     /// `None`: a tombstone.
     pub(super) value: Option<Vec<u8>>,
 }
 
+impl From<Prepared> for Ready {
+    fn from(prepared: Prepared) -> Self {
+        let Prepared { topic, key, value, .. } = prepared;
+        Self { topic, key: key.map(String::into_bytes), value }
+    }
+}
+
 impl Prepared {
-    pub(super) fn new(request: &Request, options: &IngestorOptions) -> Result<Self, Failure> {
+    pub(super) fn new(
+        request: &Request,
+        options: &IngestorOptions,
+        registry: bool,
+    ) -> Result<Self, Failure> {
         let metadata = request.metadata();
         let said = Said {
             topic: metadata.get("hydra-kafka-topic"),
             key: metadata.get("hydra-record-key"),
             format: metadata.get("hydra-record-format"),
+            schema: metadata.get("hydra-schema"),
+            registry,
         };
         prepare(&said, request.payload(), options).map_err(Failure::invalid)
     }
@@ -35,6 +72,40 @@ struct Said<'a> {
     topic: Option<&'a str>,
     key: Option<&'a str>,
     format: Option<&'a str>,
+    schema: Option<&'a str>,
+    /// There is a registry to ask.
+    registry: bool,
+}
+
+/// What a payload is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Text,
+    Avro { both: bool },
+}
+
+fn format(said: &Said<'_>, options: &IngestorOptions) -> Result<Format, String> {
+    let format = match said.format {
+        None => match options.format {
+            RecordFormat::Json => Format::Json,
+            RecordFormat::Text => Format::Text,
+            RecordFormat::Avro => Format::Avro { both: false },
+        },
+        Some(word) if word.eq_ignore_ascii_case("json") => Format::Json,
+        Some(word) if word.eq_ignore_ascii_case("string") => Format::Text,
+        Some(word) if word.eq_ignore_ascii_case("avro") => Format::Avro { both: false },
+        Some(word) if word.eq_ignore_ascii_case("avro-key") && options.dialect == Dialect::Head => {
+            Format::Avro { both: true }
+        }
+        Some(word) => return Err(format!("'{word}' is not a valid format.")),
+    };
+    if matches!(format, Format::Avro { .. }) && !said.registry {
+        return Err(
+            "The format avro needs a registry of schemas, and there is none here.".to_owned()
+        );
+    }
+    Ok(format)
 }
 
 fn prepare(said: &Said<'_>, payload: &[u8], options: &IngestorOptions) -> Result<Prepared, String> {
@@ -43,38 +114,42 @@ fn prepare(said: &Said<'_>, payload: &[u8], options: &IngestorOptions) -> Result
     let topic = topic.to_owned();
     if payload.is_empty() {
         let key = said.key.ok_or("A key is required for deletes.")?.to_owned();
-        return Ok(Prepared { topic, key: Some(key), value: None });
+        return Ok(Prepared { topic, key: Some(key), value: None, avro: None });
     }
-    let format = match said.format {
-        None => options.format,
-        Some(word) if word.eq_ignore_ascii_case("json") => RecordFormat::Json,
-        Some(word) if word.eq_ignore_ascii_case("string") => RecordFormat::Text,
-        Some(word) if word.eq_ignore_ascii_case("avro") => {
-            return Err(
-                "The format avro needs a registry of schemas, and there is none here.".to_owned()
-            );
-        }
-        Some(word) => return Err(format!("'{word}' is not a valid format.")),
-    };
     let template = said.key.and_then(Template::read);
-    let (value, tree) = match format {
-        RecordFormat::Json => {
-            let tree: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-            let value = if options.rewrite { without_blanks(payload) } else { payload.to_vec() };
-            (value, Some(tree))
+    let read = || serde_json::from_slice::<Value>(payload);
+    let (value, tree, avro) = match format(said, options)? {
+        Format::Json => {
+            let tree = read().map_err(|error| error.to_string())?;
+            let rewrite = options.dialect == Dialect::Head;
+            let value = if rewrite { without_blanks(payload) } else { payload.to_vec() };
+            (Some(value), Some(tree), None)
         }
-        RecordFormat::Text => {
+        Format::Text => {
             let text = String::from_utf8_lossy(payload).into_owned();
             let tree = template.as_ref().and_then(|_| serde_json::from_str(&text).ok());
-            (text.into_bytes(), tree)
+            (Some(text.into_bytes()), tree, None)
+        }
+        Format::Avro { both } => {
+            let subject = Subject::read(said.schema.unwrap_or(&topic))?;
+            let no_json = |why: &str| {
+                let shown: String = String::from_utf8_lossy(payload).chars().take(SHOWN).collect();
+                format!("Failed to parse as Json: {shown}\n\n{why}")
+            };
+            let tree = read().map_err(|error| no_json(&error.to_string()))?;
+            if !tree.is_object() {
+                return Err(no_json("it is no object"));
+            }
+            (None, None, Some(Unencoded { subject, tree, both }))
         }
     };
+    let tree = tree.as_ref().or_else(|| avro.as_ref().map(|avro| &avro.tree));
     let key = match (template, tree) {
         // What is not there leaves the template as it is.
-        (Some(template), Some(tree)) => template.of(&tree).or_else(|| said.key.map(str::to_owned)),
+        (Some(template), Some(tree)) => template.of(tree).or_else(|| said.key.map(str::to_owned)),
         _ => said.key.map(str::to_owned),
     };
-    Ok(Prepared { topic, key, value: Some(value) })
+    Ok(Prepared { topic, key, value, avro })
 }
 
 /// JSON without the blanks between its parts, which are in the order in which they came.
@@ -139,7 +214,7 @@ mod tests {
         format: Option<&str>,
         payload: &str,
     ) -> Result<Prepared, String> {
-        let said = Said { topic: Some("t"), key, format };
+        let said = Said { topic: Some("t"), key, format, ..Said::default() };
         prepare(&said, payload.as_bytes(), &IngestorOptions::default())
     }
 
@@ -156,7 +231,7 @@ mod tests {
         assert!(value(Some("json"), "not json").unwrap_err().contains("line 1"));
         assert_eq!(value(Some("xml"), "1").unwrap_err(), "'xml' is not a valid format.");
         assert!(value(Some("avro"), "1").unwrap_err().contains("registry"));
-        let rewrite = IngestorOptions { rewrite: true, ..IngestorOptions::default() };
+        let rewrite = IngestorOptions { dialect: Dialect::Head, ..IngestorOptions::default() };
         let said = Said { topic: Some("t"), ..Said::default() };
         let written = prepare(&said, br#" {"b": 1, "a \" \\":[ ], "c": " "}"#, &rewrite).unwrap();
         assert_eq!(written.value.unwrap(), br#"{"b":1,"a \" \\":[],"c":" "}"#);
@@ -177,6 +252,31 @@ mod tests {
         assert_eq!(text.key.as_deref(), Some("b"));
         let text = prepared(Some("{$.a}"), Some("string"), "a").unwrap();
         assert_eq!(text.key.as_deref(), Some("{$.a}"));
+    }
+
+    #[test]
+    fn avro_waits_for_its_schema() {
+        let head = IngestorOptions { dialect: Dialect::Head, ..IngestorOptions::default() };
+        let said = Said { topic: Some("t"), registry: true, ..Said::default() };
+        let avro = Said { format: Some("Avro"), key: Some("{$.id}"), ..said };
+        let made = prepare(&avro, br#"{"id":1}"#, &IngestorOptions::default()).unwrap();
+        assert_eq!((made.key.as_deref(), made.value), (Some("1"), None));
+        let unencoded = made.avro.unwrap();
+        assert_eq!((unencoded.subject.value().as_str(), unencoded.both), ("t-value", false));
+        let both = Said { format: Some("avro-key"), schema: Some("registry:s#3"), ..said };
+        assert_eq!(
+            prepare(&both, b"{}", &IngestorOptions::default()).unwrap_err(),
+            "'avro-key' is not a valid format."
+        );
+        let unencoded = prepare(&both, b"{}", &head).unwrap().avro.unwrap();
+        assert_eq!((unencoded.subject.key().as_str(), unencoded.both), ("s-key", true));
+        let of = |payload: &str| prepare(&avro, payload.as_bytes(), &head).unwrap_err();
+        assert!(of("x").starts_with("Failed to parse as Json: x\n\nexpected"), "{}", of("x"));
+        assert_eq!(of("7"), "Failed to parse as Json: 7\n\nit is no object");
+        let bad = Said { schema: Some("classpath:s.avsc"), ..avro };
+        assert!(prepare(&bad, b"{}", &head).unwrap_err().contains("classpath"));
+        let default = IngestorOptions { format: RecordFormat::Avro, ..head };
+        assert!(prepare(&said, b"{}", &default).unwrap().avro.is_some());
     }
 
     #[test]

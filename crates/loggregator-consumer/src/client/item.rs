@@ -115,3 +115,14 @@ impl Clock {
         self.wall + self.start.elapsed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_no_larger_than_an_envelope() {
+        // So that a batch becomes items in its place.
+        assert_eq!(size_of::<Item<crate::v2::Envelope>>(), size_of::<crate::v2::Envelope>());
+    }
+}

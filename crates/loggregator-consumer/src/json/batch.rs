@@ -67,6 +67,10 @@ fn read<B: Parsed>(
     out
 }
 
+/// Room for so many more envelopes is made at most when the first is there: the gateway sends no more
+/// than 100 in an event.
+const AT_ONCE: usize = 128;
+
 fn batch<B: Parsed>(reader: &mut JsonReader<'_, B>, out: &mut Batch<B>) -> Result<(), JsonError> {
     let mut seen = 0;
     reader.members(|reader, key| {
@@ -78,7 +82,13 @@ fn batch<B: Parsed>(reader: &mut JsonReader<'_, B>, out: &mut Batch<B>) -> Resul
         if reader.null()? {
             return Ok(());
         }
+        let begin = reader.at;
         reader.elements(|reader| {
+            if out.envelopes.len() == 1 {
+                // As long as the first, most are.
+                let more = reader.left() / (reader.at - begin).max(1);
+                out.envelopes.reserve(more.min(AT_ONCE));
+            }
             if reader.peek() == Some(b'n') {
                 let error = reader.error(JsonFault::Type("an envelope"));
                 reader.skip()?;

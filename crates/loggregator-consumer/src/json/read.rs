@@ -101,6 +101,11 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
         if self.eat(byte) { Ok(()) } else { Err(self.error(JsonFault::Syntax(name))) }
     }
 
+    /// How many bytes are left.
+    pub(super) const fn left(&self) -> usize {
+        self.data.len().saturating_sub(self.at)
+    }
+
     /// Nothing but white space is left.
     pub(super) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
@@ -128,19 +133,25 @@ impl<'s, B: Parsed> JsonReader<'s, B> {
     }
 
     /// The place and length of a string's inside, and whether something in it is escaped.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<(usize, usize, bool), JsonError> {
+        if self.plain && self.peek() == Some(b'"') {
+            let start = self.at + 1;
+            if let Some(end) = scan::quote(self.data, start) {
+                self.at = end + 1;
+                return Ok((start, end - start, false));
+            }
+        }
+        self.any_string()
+    }
+
+    /// The same, whatever is there.
+    #[inline(never)]
+    fn any_string(&mut self) -> Result<(usize, usize, bool), JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.error(JsonFault::Type("a text")));
         }
         let start = self.at + 1;
-        if self.plain {
-            let Some(end) = scan::quote(self.data, start) else {
-                return Err(self.error(JsonFault::Syntax("the end of a text")));
-            };
-            self.at = end + 1;
-            return Ok((start, end - start, false));
-        }
         let mut at = start;
         let mut escaped = false;
         loop {

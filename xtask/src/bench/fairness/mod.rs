@@ -108,6 +108,7 @@ fn beside_a_flood(client: Client, context: &Context) -> Result<Sample> {
             ("ms that one of 100 exceeds", flooded.slow_ms),
         ]
         .into(),
+        ..Sample::default()
     };
     gateway.stop()?;
     Ok(sample)

@@ -33,13 +33,16 @@ pub(crate) fn peers() -> Result<Vec<Case>> {
     let (discarding, passing, tuned) = (relay.clone(), relay.clone(), relay);
     let (pickles, lines) = (python.clone(), python.clone());
     Ok(vec![
-        case(
-            "graphite/pickle/2/serde-pickle",
-            "points/s",
-            What::PickleOfSerde,
-            &["graphite/pickle/2"],
-            Vec::new(),
-        ),
+        Case {
+            us: "program",
+            ..case(
+                "graphite/pickle/2/serde-pickle",
+                "points/s",
+                What::PickleOfSerde,
+                &["graphite/pickle/2"],
+                Vec::new(),
+            )
+        },
         peer("graphite/pickle/2/cpython", "points/s", &["graphite/pickle/2"], move |context| {
             in_cpython(&pickles, context)
         }),
@@ -82,7 +85,7 @@ fn peer(
     beside: &'static [&'static str],
     run: impl Fn(&Context) -> Result<Sample> + 'static,
 ) -> Case {
-    let (us, peer) = ("peer", Some("sender"));
+    let (us, peer) = ("program", Some("sender"));
     Case { name, unit, us, peer, beside, bars: Vec::new(), run: Box::new(run) }
 }
 
@@ -99,7 +102,7 @@ fn in_cpython(python: &Path, context: &Context) -> Result<Sample> {
     let spent: Spent = serde_json::from_slice(&output.stdout)?;
     Ok(Sample {
         value: spent.count as f64 / spent.cpu,
-        cpu: [("peer", spent.cpu_per_million())].into(),
+        cpu: [("program", spent.cpu_per_million())].into(),
         rss_mib: spent.rss_mib,
         ..Sample::default()
     })
@@ -125,7 +128,7 @@ fn sample(pid: u32, before: f64, count: u64, value: f64, sent: &Spent) -> Result
     let cpu = (cpu_of(pid)? - before) * 1e6 / count as f64;
     Ok(Sample {
         value,
-        cpu: [("peer", cpu), ("sender", sent.cpu_per_million())].into(),
+        cpu: [("program", cpu), ("sender", sent.cpu_per_million())].into(),
         rss_mib: peak_rss_mib(&pid.to_string())?,
         ..Sample::default()
     })

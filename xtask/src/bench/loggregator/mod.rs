@@ -6,12 +6,14 @@
 
 mod codec;
 mod live;
+mod peers;
 mod samples;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::codec::run as codec;
 pub(crate) use self::live::{reader, server};
+pub(crate) use self::peers::peers;
 use super::case::{Bar, Case, Figure, Sample};
 use super::process::Side;
 use super::usage::Spent;

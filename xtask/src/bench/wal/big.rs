@@ -84,6 +84,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 ("entries behind, fast", found.behind as f64),
             ]
             .into(),
+            ..Sample::default()
         })
     };
     vec![Case {

@@ -150,6 +150,7 @@ fn written(
                 (CPU_A_GB, spent.cpu / bytes as f64 * 1e9),
             ]
             .into(),
+            ..Sample::default()
         })
     };
     Case { name, unit: "MB/s", us: "log", peer: None, beside, bars, run: Box::new(run) }

@@ -71,5 +71,6 @@ fn sample(gateway: &Gateway, before: f64, value: f64, client: &Spent) -> Result<
         cpu: [("gateway", cpu), ("client", client.cpu_per_million())].into(),
         rss_mib: gateway.rss_mib()?,
         more: [("client MiB", client.rss_mib)].into(),
+        ..Sample::default()
     })
 }

@@ -29,6 +29,13 @@ pub(super) fn script(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The version of `ws`.
+#[cfg_attr(not(feature = "bench"), allow(dead_code, reason = "only benchmarks need it"))]
+pub(super) fn ws() -> &'static str {
+    let [ws, _] = NPM;
+    ws.rsplit_once('@').map_or(ws, |(_, version)| version)
+}
+
 /// The directory with what npm brought.
 pub(super) fn node() -> Result<PathBuf> {
     let dir = directory("node")?;

@@ -33,6 +33,11 @@ impl NodeEcho {
         Ok(Self { process, address })
     }
 
+    /// The version of `ws` that it is.
+    pub(crate) fn version() -> &'static str {
+        install::ws()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

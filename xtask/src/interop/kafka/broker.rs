@@ -1,6 +1,7 @@
 //! A broker of Apache Kafka on loopback: one process that is broker and controller, with its state in
 //! a directory of the caller's. The jars come from Maven's registry, once.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,40 @@ impl Broker {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+    }
+
+    /// Writes records without keys, in batches that are compressed like this.
+    pub(crate) fn write(&self, topic: &str, codec: &str, values: &[String]) -> Result<()> {
+        let mut kcat = Command::new(super::super::programs::find("kcat", "kcat")?);
+        kcat.args(["-P", "-b"]).arg(format!("127.0.0.1:{}", self.port)).args(["-t", topic]);
+        kcat.args(["-z", codec, "-X", "linger.ms=50"]).stdin(Stdio::piped());
+        let mut process = Process::start(&mut kcat)?;
+        let mut input = process.0.stdin.take().context("it has an input")?;
+        input.write_all((values.join("\n") + "\n").as_bytes())?;
+        drop(input);
+        process.finish("kcat")
+    }
+
+    /// How the batches of a topic are compressed where they lie, by the broker's own tool.
+    pub(crate) fn codecs(&self, topic: &str) -> Result<BTreeSet<String>> {
+        let mut files = Vec::new();
+        for partition in std::fs::read_dir(self.dir.join("data"))? {
+            let partition = partition?.path();
+            let name = partition.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.rsplit_once('-').is_some_and(|(of, _)| of == topic) {
+                files.push(partition.join("00000000000000000000.log").display().to_string());
+            }
+        }
+        let mut dump = self.java("-Xmx256m", "kafka.tools.DumpLogSegments");
+        let output = dump.args(["--files", &files.join(",")]).output()?;
+        ensure!(
+            output.status.success(),
+            "the segments cannot be dumped: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words = text.lines().filter_map(|line| line.split_once("compresscodec: "));
+        Ok(words.filter_map(|(_, rest)| Some(rest.split(' ').next()?.to_lowercase())).collect())
     }
 
     /// It answers a request for its versions, which has the number 7.

@@ -33,14 +33,16 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
     load.aim(&edge)?;
     let copies = std::thread::scope(|scope| {
         let sender = scope.spawn(|| load.send());
-        let happened = events(&load, broker, &mut edge, &mut first, &mut second);
+        let happened = events(&load, broker, &mut edge, &mut first, &mut second)
+            .with_context(|| states(&[&edge, &first, &second]));
         load.stop.store(true, Ordering::Release);
         let sent = sender.join().map_err(|_| anyhow!("the sender panicked"));
         happened?;
         sent?;
         // What is acknowledged now is all that there will be.
         let acknowledged = load.acknowledged();
-        until("the edge has sent all", || Ok(edge.queued()? == 0))?;
+        let all_sent = until("the edge has sent all", || Ok(edge.queued()? == 0));
+        all_sent.with_context(|| states(&[&edge, &first, &second]))?;
         let all = until("all is with the cores", || {
             let found = stored(&[&first, &second])?;
             Ok(acknowledged.iter().all(|line| found.contains_key(line)))
@@ -49,7 +51,9 @@ pub(super) fn run(binary: &Path, dir: &Path, broker: &mut Broker) -> Result<()> 
         all.with_context(|| {
             let missing = acknowledged.iter().filter(|line| !found.contains_key(*line));
             let some: Vec<_> = missing.clone().take(5).collect();
-            format!("{} of {} are missing: {some:?} …", missing.count(), acknowledged.len())
+            let (missing, of) = (missing.count(), acknowledged.len());
+            let states = states(&[&edge, &first, &second]);
+            format!("{missing} of {of} are missing: {some:?} …\n{states}")
         })?;
         anyhow::Ok(found)
     })?;
@@ -108,6 +112,27 @@ fn events(
     *first = first.again()?;
     until("it reads again", || Ok(first.accepted()? > 0))?;
     load.wait(STEP)
+}
+
+/// Where everybody is, for whoever looks into a failure.
+fn states(members: &[&Member]) -> String {
+    let state = |member: &&Member| {
+        let status = member.gateway().and_then(Gateway::status);
+        let status = status.map(|status| {
+            let part = |pointer| status.pointer(pointer).map(Value::to_string).unwrap_or_default();
+            format!("{} {}", part("/sources/0"), part("/outputs/0"))
+        });
+        let log = std::fs::read_to_string(member.dir.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(12)).copied().collect::<Vec<_>>();
+        format!(
+            "{}: {}\n{}\n",
+            member.name,
+            status.unwrap_or_else(|error| error.to_string()),
+            last.join("\n")
+        )
+    };
+    members.iter().map(state).collect()
 }
 
 /// The lines that the cores have, each with the stable ids under which it came.
@@ -252,7 +277,7 @@ impl Load {
 }
 
 /// Sends lines, ends its side, and waits for the end of the other.
-fn exchange(address: SocketAddr, lines: &[String]) -> std::io::Result<()> {
+pub(super) fn exchange(address: SocketAddr, lines: &[String]) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all((lines.join("\n") + "\n").as_bytes())?;

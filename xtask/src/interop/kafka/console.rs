@@ -32,7 +32,7 @@ pub(super) struct Console {
 }
 
 impl Console {
-    fn start(binary: &Path, address: SocketAddr) -> Result<Self> {
+    pub(super) fn start(binary: &Path, address: SocketAddr) -> Result<Self> {
         let mut command = Command::new(binary);
         command.arg("hydra").arg(format!("ws://{address}/ws-ingest/kafka_ingestor"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,11 +1,15 @@
 //! A real broker of Kafka: Hydra's document ends in a topic, the broker dies under load, and gateways
 //! hand entries to each other while gateways, the broker and the group fall apart.
 
+mod avro;
 pub(crate) mod broker;
 mod chain;
+mod codecs;
 mod console;
 mod document;
 mod outage;
+#[path = "../../../../testdata/support/registry.rs"]
+mod registry;
 
 use anyhow::Result;
 
@@ -20,6 +24,8 @@ pub(crate) fn run() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut broker = Broker::start(&dir.path().join("broker"), PARTITIONS)?;
     document::run(&binary, dir.path(), &broker)?;
+    avro::run(&binary, dir.path(), &broker)?;
+    codecs::run(&binary, dir.path(), &broker)?;
     outage::run(&binary, dir.path(), &mut broker)?;
     chain::run(&binary, dir.path(), &mut broker)
 }

@@ -1,7 +1,7 @@
 //! Loggregator, both sides: our clients and the server of the tests (the example
 //! `loggregator_peer`) against a program in Go that is made of Cloud Foundry's own modules.
 
-mod peer;
+pub(super) mod peer;
 
 use anyhow::{Context as _, Result, ensure};
 

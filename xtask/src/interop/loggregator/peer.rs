@@ -19,7 +19,7 @@ pub(super) struct Read {
 }
 
 /// Builds the Go program, whose modules come from the registry.
-pub(super) fn go() -> Result<PathBuf> {
+pub(crate) fn go() -> Result<PathBuf> {
     let root = util::project_root()?;
     let program = root.join("target/interop/loggregator-go");
     let mut go = Command::new("go");

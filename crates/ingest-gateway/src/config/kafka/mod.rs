@@ -7,7 +7,10 @@ mod template;
 
 pub use model::{
     HydraKafka, KafkaBrokers, KafkaCompression, KafkaDecoding, KafkaDestination, KafkaEncoding,
-    KafkaFormat, KafkaFrom, KafkaSending, KafkaSource, KafkaTagPer, KafkaTime, KafkaValues,
+    KafkaFormat, KafkaFrom, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource, KafkaTagPer,
+    KafkaTime, KafkaValues,
 };
 pub(super) use read::{read_destination, read_hydra, read_source};
+#[cfg(feature = "kafka")]
+pub(crate) use template::write_value;
 pub use template::{Template, TemplateError};

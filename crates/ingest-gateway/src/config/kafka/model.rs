@@ -1,5 +1,6 @@
 //! The settings of Kafka as plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ingest_entry::TagName;
@@ -8,6 +9,7 @@ use super::template::Template;
 use crate::config::choice::choice;
 use crate::config::outflow::Outflow;
 use crate::config::secret::SecretFrom;
+use crate::template as tags;
 
 /// Where the brokers are, and who we are to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct KafkaDestination {
     pub key: Option<Template>,
     /// What a record's value is.
     pub encoding: KafkaEncoding,
+    /// Where the enumerated values of entries go whose data is the record's value.
+    pub values: KafkaSent,
     /// How entries go out.
     pub outflow: Outflow,
 }
@@ -87,8 +91,10 @@ pub struct KafkaSource {
     pub topics: Vec<String>,
     /// Where a new group begins.
     pub from: KafkaFrom,
-    /// The tag of records that bring none.
+    /// The tag of records that bring none; with a template, of those that it makes none for.
     pub tag: TagName,
+    /// What makes the tag of records that bring none.
+    pub template: Option<tags::Template>,
     /// Whether they get one for each topic.
     pub tag_per: Option<KafkaTagPer>,
     /// What a record's value is.
@@ -97,7 +103,7 @@ pub struct KafkaSource {
     pub timestamp: KafkaTime,
     /// What is attached to entries.
     pub values: KafkaValues,
-    /// Tags that records may bring into being in one run.
+    /// Tags that records may bring into being in one run, and as many that the template may.
     pub max_tags: usize,
     /// Bytes that are read ahead of the log.
     pub read_ahead: u64,
@@ -116,6 +122,7 @@ impl Default for KafkaSource {
             topics: Vec::new(),
             from: KafkaFrom::default(),
             tag: TagName::new("kafka").expect("letters are a tag name"),
+            template: None,
             tag_per: None,
             encoding: KafkaDecoding::default(),
             timestamp: KafkaTime::default(),
@@ -137,6 +144,38 @@ pub struct HydraKafka {
     pub sending: KafkaSending,
     /// What payloads of requests without a `hydra-record-format` are.
     pub format: KafkaFormat,
+    /// Where the schemas are of what becomes Avro. `None`: there is no Avro.
+    pub registry: Option<KafkaRegistry>,
+}
+
+/// A registry of schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaRegistry {
+    /// Where it is.
+    pub url: String,
+    /// The user. `None`: no authentication.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<SecretFrom>,
+    /// Authorities to trust. `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How long the latest version of a subject is believed to be it.
+    pub fresh: Duration,
+}
+
+impl Default for KafkaRegistry {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            user: None,
+            password: None,
+            ca: None,
+            timeout: Duration::from_secs(2),
+            fresh: Duration::from_secs(120),
+        }
+    }
 }
 
 choice! {
@@ -149,13 +188,17 @@ choice! {
         Lz4 = "lz4",
         /// By Snappy.
         Snappy = "snappy",
+        /// By gzip.
+        Gzip = "gzip",
+        /// By Zstandard.
+        Zstd = "zstd",
     }
 }
 
 choice! {
     /// What the value of a record is made of.
     KafkaEncoding {
-        /// The entry's data; what else it has is in headers, except its enumerated values.
+        /// The entry's data; what else it has is in headers.
         #[default]
         Raw = "raw",
         /// The whole entry.
@@ -210,6 +253,19 @@ choice! {
 }
 
 choice! {
+    /// Where the enumerated values of an entry go, if they are not in the record's value.
+    KafkaSent {
+        /// All of them into one header, for another ingestry, which reads them as they were.
+        #[default]
+        Block = "block",
+        /// That, and each as text into a header of its own name.
+        Headers = "headers",
+        /// Nowhere: they are left out.
+        None = "none",
+    }
+}
+
+choice! {
     /// What has a tag of its own.
     KafkaTagPer {
         /// Each topic.
@@ -226,5 +282,7 @@ choice! {
         Json = "json",
         /// Text.
         Text = "string",
+        /// Avro, by the schemas of a registry.
+        Avro = "avro",
     }
 }

@@ -5,14 +5,19 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::model::{
-    HydraKafka, KafkaBrokers, KafkaDestination, KafkaEncoding, KafkaSending, KafkaSource,
+    HydraKafka, KafkaBrokers, KafkaDestination, KafkaEncoding, KafkaFormat, KafkaRegistry,
+    KafkaSending, KafkaSent, KafkaSource,
 };
 use super::template::Template;
 use crate::config::model::SourceKind;
 use crate::config::outflow;
+use crate::config::secret::SecretFrom;
 use crate::config::sources::Source;
+use crate::config::template;
+use crate::config::tls::read_ca;
 use crate::config::values::{Sizes, set};
 use crate::config::walk::{Node, Table};
+use crate::template::Known;
 
 const BROKERS: &str = "an array of brokers such as [\"10.0.0.1:9092\", \"10.0.0.2:9092\"]";
 const TOPICS: &str = "an array of topics such as [\"metrics\", \"^app-.*\"]: names of letters, \
@@ -21,6 +26,8 @@ const TOPIC: &str = "a topic of letters, digits, ., _ and -, with places such as
                      {value:NAME}";
 const KEY: &str = "a text with places such as {tag} or {value:NAME}";
 const PROPERTY: &str = "a text, a whole number, or a boolean";
+/// What templates of tags can be made of.
+const RECORD: &[Known] = &[Known::Topic, Known::Key, Known::KeyPart, Known::Header];
 /// Most brokers, and most topics.
 const MAX_LIST: usize = 64;
 /// Bytes of the longest name of a topic.
@@ -30,6 +37,11 @@ const MOST_LINGER: Duration = Duration::from_secs(10);
 const LEAST_DELIVERY: Duration = Duration::from_secs(1);
 /// A lease that has no answer for 60 s ends its link.
 const MOST_DELIVERY: Duration = Duration::from_secs(50);
+const REGISTRY: &str = "the URL of a schema registry, such as \"http://10.0.0.1:8081\"";
+const LEAST_ANSWER: Duration = Duration::from_millis(1);
+/// Whoever waits longer has been told that nobody knows.
+const MOST_ANSWER: Duration = Duration::from_secs(60);
+const MOST_FRESH: Duration = Duration::from_secs(86_400);
 const LEAST_COMMIT: Duration = Duration::from_millis(10);
 const READ_AHEAD: Sizes = Sizes { least: 64 << 10, most: Some(1 << 30), example: "16 MiB" };
 
@@ -42,9 +54,13 @@ pub(in crate::config) fn read_source<'a>(table: &mut Table<'a>, source: &mut Sou
     set(&mut kafka.group, table.key("group").and_then(|node| read_name(&node)));
     kafka.instance = table.key("instance").and_then(|node| read_name(&node));
     set(&mut kafka.from, table.key("from").and_then(|node| node.choice()));
-    source.tag = table.key("tag");
-    set(&mut kafka.tag, source.tag.as_ref().and_then(Node::tag));
-    kafka.tag_per = table.key("tag_per").and_then(|node| node.choice());
+    kafka.template = template::read(table, &mut source.tag, &mut kafka.tag, RECORD);
+    if let Some(node) = table.key("tag_per") {
+        kafka.tag_per = node.choice();
+        if kafka.template.is_some() {
+            node.wrong(node.found(), "one of the two: the template in \"tag\" says it too", None);
+        }
+    }
     set(&mut kafka.encoding, table.key("encoding").and_then(|node| node.choice()));
     set(&mut kafka.timestamp, table.key("timestamp").and_then(|node| node.choice()));
     set(&mut kafka.values, table.key("values").and_then(|node| node.choice()));
@@ -67,8 +83,15 @@ pub(in crate::config) fn read_destination(table: &mut Table<'_>) -> Option<Kafka
     let key = table.key("key").and_then(|node| read_template(&node, KEY));
     let mut encoding = KafkaEncoding::default();
     set(&mut encoding, table.key("encoding").and_then(|node| node.choice()));
+    let mut values = KafkaSent::default();
+    if let Some(node) = table.key("values") {
+        set(&mut values, node.choice());
+        if encoding == KafkaEncoding::Entry {
+            node.wrong(node.found(), "no such key beside encoding = \"entry\": all are sent", None);
+        }
+    }
     let outflow = outflow::read(table);
-    Some(KafkaDestination { brokers, sending, topic: topic?, key, encoding, outflow })
+    Some(KafkaDestination { brokers, sending, topic: topic?, key, encoding, values, outflow })
 }
 
 /// The table `kafka` of `type = "hydra"`.
@@ -79,9 +102,54 @@ pub(in crate::config) fn read_hydra(table: &mut Table<'_>) -> HydraKafka {
         sending: read_sending(table),
         ..HydraKafka::default()
     };
-    set(&mut kafka.format, table.key("format").and_then(|node| node.choice()));
+    kafka.registry = read_registry(table);
+    if kafka.registry.is_some() {
+        // Hydra's own default.
+        kafka.format = KafkaFormat::Avro;
+    }
+    if let Some(node) = table.key("format") {
+        set(&mut kafka.format, node.choice());
+        if kafka.format == KafkaFormat::Avro && kafka.registry.is_none() {
+            node.wrong(node.found(), "a \"registry\" beside it, which has the schemas", None);
+        }
+    }
     kafka
 }
+
+/// The table `registry` of that one.
+fn read_registry(table: &mut Table<'_>) -> Option<KafkaRegistry> {
+    let mut table = table.sub_table("registry")?;
+    if !cfg!(feature = "avro") {
+        let found = "a use of Avro, which is not in this build of ingestry".to_owned();
+        table.node.at_key(found, "a build with the feature \"avro\" or \"full\"");
+    }
+    let mut read = KafkaRegistry::default();
+    if let Some(node) = table.required("url", REGISTRY) {
+        let url = node.string(REGISTRY).map(str::to_owned);
+        if let Some(url) = url {
+            check_url(&node, &url);
+            read.url = url;
+        }
+    }
+    (read.user, read.password) = read_credentials(&mut table);
+    read.ca = read_ca(&mut table);
+    let timeout = |node: Node<'_>| read_time(&node, LEAST_ANSWER, MOST_ANSWER, "2s");
+    set(&mut read.timeout, table.key("timeout").and_then(timeout));
+    let fresh = |node: Node<'_>| read_time(&node, LEAST_ANSWER, MOST_FRESH, "2m");
+    set(&mut read.fresh, table.key("fresh").and_then(fresh));
+    table.finish(crate::config::load::HOMES);
+    Some(read)
+}
+
+#[cfg(feature = "avro")]
+fn check_url(node: &Node<'_>, url: &str) {
+    if let Err(error) = ingest_kafka::RegistryOptions::check_url(url) {
+        node.wrong(format!("{} ({error})", node.found()), REGISTRY, None);
+    }
+}
+
+#[cfg(not(feature = "avro"))]
+fn check_url(_: &Node<'_>, _: &str) {}
 
 /// A program without the client says so.
 fn check_build(node: &Node<'_>) {
@@ -95,14 +163,7 @@ fn read_brokers(table: &mut Table<'_>) -> KafkaBrokers {
     let mut read = KafkaBrokers::default();
     let brokers = table.required("brokers", BROKERS).and_then(|node| read_list(&node));
     read.brokers = brokers.unwrap_or_default();
-    let (user, password) = (table.key("user"), table.key("password"));
-    read.user = user.as_ref().and_then(read_name);
-    read.password = password.as_ref().and_then(|node| node.secret());
-    match (&user, &password) {
-        (Some(node), None) => node.wrong(node.found(), "a password beside it", None),
-        (None, Some(node)) => node.at_key("a password".to_owned(), "a user beside it"),
-        _ => {}
-    }
+    (read.user, read.password) = read_credentials(table);
     set(&mut read.mechanism, table.key("mechanism").and_then(|node| read_name(&node)));
     if let Some(properties) = table.sub_table("properties") {
         for (name, node) in properties.entries() {
@@ -111,6 +172,18 @@ fn read_brokers(table: &mut Table<'_>) -> KafkaBrokers {
                 read.properties.push((name.to_owned(), value));
             }
         }
+    }
+    read
+}
+
+fn read_credentials(table: &mut Table<'_>) -> (Option<String>, Option<SecretFrom>) {
+    let (user, password) = (table.key("user"), table.key("password"));
+    let read =
+        (user.as_ref().and_then(read_name), password.as_ref().and_then(|node| node.secret()));
+    match (&user, &password) {
+        (Some(node), None) => node.wrong(node.found(), "a password beside it", None),
+        (None, Some(node)) => node.at_key("a password".to_owned(), "a user beside it"),
+        _ => {}
     }
     read
 }
@@ -218,8 +291,7 @@ fn is_topic(text: &str) -> bool {
 
 fn read_topic_template(node: &Node<'_>) -> Option<Template> {
     let template = read_template(node, TOPIC)?;
-    let mut fixed = String::new();
-    template.write("", ingest_entry::ValuesRef::EMPTY, &mut fixed);
+    let fixed = template.texts();
     if is_topic(&fixed) || (fixed.is_empty() && !template.is_fixed()) {
         return Some(template);
     }

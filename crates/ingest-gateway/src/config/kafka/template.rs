@@ -1,9 +1,9 @@
-//! Names that are made of entries: `metrics-{tag}`, `{value:host}`.
+//! Names that are made of entries: `metrics-{tag}`, `{value:host|none}`, `{source}`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use ingest_entry::{ValueRef, ValuesRef};
+use ingest_entry::{EntryRef, ValueRef};
 
 /// A text with places for what an entry has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,13 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
+    Place { field: Field, otherwise: Option<String> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Field {
     Tag,
+    Source,
     Value(String),
 }
 
@@ -32,6 +38,9 @@ pub enum TemplateError {
     /// What is between braces is not known.
     #[error("{{{0}}} is not known")]
     Unknown(String),
+    /// `{tag|}`: the default is nothing.
+    #[error("an empty default")]
+    EmptyDefault,
 }
 
 impl Template {
@@ -41,30 +50,54 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Whether it asks for the tag.
+    /// What it is without an entry: its texts.
     #[must_use]
-    pub fn has_tag(&self) -> bool {
-        self.parts.contains(&Part::Tag)
+    pub fn texts(&self) -> String {
+        let text = |part: &Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            Part::Place { otherwise, .. } => otherwise.clone(),
+        };
+        self.parts.iter().filter_map(text).collect()
     }
 
-    /// What it is for an entry with this tag and these values, behind what is in `out`. A value that
-    /// is not there leaves nothing.
-    pub fn write(&self, tag: &str, values: ValuesRef<'_>, out: &mut String) {
+    /// What it is for an entry with this tag, behind what is in `out`. What is not there, or empty,
+    /// leaves its default, or nothing.
+    pub fn write(&self, tag: &str, entry: &EntryRef<'_>, out: &mut String) {
         for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Tag => out.push_str(tag),
-                Part::Value(name) => {
-                    if let Some(value) = values.find(name) {
+            let (field, otherwise) = match part {
+                Part::Text(text) => {
+                    out.push_str(text);
+                    continue;
+                }
+                Part::Place { field, otherwise } => (field, otherwise),
+            };
+            let before = out.len();
+            match field {
+                Field::Tag => out.push_str(tag),
+                Field::Source => write_source(entry, out),
+                Field::Value(name) => {
+                    if let Some(value) = entry.values.find(name) {
                         write_value(value, out);
                     }
                 }
+            }
+            if out.len() == before {
+                out.push_str(otherwise.as_deref().unwrap_or_default());
             }
         }
     }
 }
 
-fn write_value(value: ValueRef<'_>, out: &mut String) {
+fn write_source(entry: &EntryRef<'_>, out: &mut String) {
+    use std::fmt::Write as _;
+    if let Some(ip) = entry.src.to_ip().filter(|_| !entry.src.is_none()) {
+        // Writing into a text does not fail.
+        let _ = write!(out, "{}", ip.to_canonical());
+    }
+}
+
+/// A value as text.
+pub(crate) fn write_value(value: ValueRef<'_>, out: &mut String) {
     use std::fmt::Write as _;
     // Writing into a text does not fail.
     let _ = match value {
@@ -119,11 +152,18 @@ impl FromStr for Template {
             }
             let Some(behind) = behind else { break };
             let (name, behind) = behind.split_once('}').ok_or(TemplateError::Brace)?;
-            parts.push(match name.split_once(':') {
-                None if name == "tag" => Part::Tag,
-                Some(("value", name)) if !name.is_empty() => Part::Value(name.to_owned()),
+            let (name, otherwise) = match name.split_once('|') {
+                None => (name, None),
+                Some((_, "")) => return Err(TemplateError::EmptyDefault),
+                Some((name, otherwise)) => (name, Some(otherwise.to_owned())),
+            };
+            let field = match name.split_once(':') {
+                None if name == "tag" => Field::Tag,
+                None if name == "source" => Field::Source,
+                Some(("value", name)) if !name.is_empty() => Field::Value(name.to_owned()),
                 _ => return Err(TemplateError::Unknown(name.to_owned())),
-            });
+            };
+            parts.push(Part::Place { field, otherwise });
             rest = behind;
         }
         Ok(Self { text: text.to_owned(), parts })
@@ -133,26 +173,39 @@ impl FromStr for Template {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingest_entry::Values;
+    use ingest_entry::{Source, TagId, Timestamp, Values};
 
     #[test]
     fn templates_are_filled_in() {
         let mut values = Values::new();
         values.add("host", "web1").unwrap();
         values.add("n", 7_u64).unwrap();
+        values.add("empty", "").unwrap();
+        let src = Source::from_ip("10.0.0.1".parse().unwrap());
+        let entry = EntryRef::new(Timestamp::UNIX_EPOCH, src, TagId(1), b"");
+        let entry = EntryRef { values: values.as_ref(), ..entry };
         let filled = |text: &str| {
             let template: Template = text.parse().unwrap();
             let mut out = String::from("<");
-            template.write("app", values.as_ref(), &mut out);
+            template.write("app", &entry, &mut out);
             out
         };
         assert_eq!(filled("metrics"), "<metrics");
         assert_eq!(filled("m-{tag}.x"), "<m-app.x");
         assert_eq!(filled("{value:host}{value:no}-{value:n}"), "<web1-7");
+        assert_eq!(filled("{value:no|none}{value:empty|-}{value:n|8}"), "<none-7");
+        assert_eq!(filled("{source}"), "<10.0.0.1");
+        let mut out = String::new();
+        let nowhere = EntryRef { src: Source::NONE, ..entry };
+        "{source|-}".parse::<Template>().unwrap().write("app", &nowhere, &mut out);
+        assert_eq!(out, "-");
         assert!("a".parse::<Template>().unwrap().is_fixed());
-        let template: Template = "a{tag}".parse().unwrap();
-        assert!(!template.is_fixed() && template.has_tag());
-        assert_eq!(template.to_string(), "a{tag}");
+        let template: Template = "a{tag}b{value:x|c}".parse().unwrap();
+        assert!(!template.is_fixed());
+        assert_eq!(
+            (template.to_string().as_str(), template.texts().as_str()),
+            ("a{tag}b{value:x|c}", "abc")
+        );
     }
 
     #[test]
@@ -163,6 +216,7 @@ mod tests {
         assert_eq!(error("a}"), TemplateError::Brace);
         assert_eq!(error("{tags}"), TemplateError::Unknown("tags".to_owned()));
         assert_eq!(error("{value:}"), TemplateError::Unknown("value:".to_owned()));
+        assert_eq!(error("{tag|}"), TemplateError::EmptyDefault);
         assert_eq!(error("{}").to_string(), "{} is not known");
     }
 }

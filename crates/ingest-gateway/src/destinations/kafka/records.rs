@@ -8,8 +8,8 @@ use ingest_kafka::{Deliveries, Error, ErrorKind, Headers, Producer, Record};
 use ingest_mux::{Lease, Leases, LogId, StableId};
 
 use super::fates::Fates;
-use crate::config::{KafkaDestination, KafkaEncoding};
-use crate::map::kafka::{ENTRY, ID, SOURCE, TAG, TIMESTAMP};
+use crate::config::{KafkaDestination, KafkaEncoding, KafkaSent, write_value};
+use crate::map::kafka::{ENTRY, ID, SOURCE, TAG, TIMESTAMP, VALUES};
 
 /// Bytes of the longest name of a topic.
 const MAX_TOPIC: usize = 249;
@@ -63,14 +63,14 @@ impl<'a> Writer<'a> {
                 }
             };
             self.topic.clear();
-            self.config.topic.write(tag, entry.values, &mut self.topic);
+            self.config.topic.write(tag, &entry, &mut self.topic);
             if !legalise(&mut self.topic) {
                 fates.bad_topic.add(1);
                 continue;
             }
             if let Some(key) = &self.config.key {
                 self.key.clear();
-                key.write(tag, entry.values, &mut self.key);
+                key.write(tag, &entry, &mut self.key);
             }
             write_id(&mut self.id, &mut self.log, id);
             let headers = match self.config.encoding {
@@ -85,10 +85,11 @@ impl<'a> Writer<'a> {
                         .with(ID, self.id.as_bytes())
                 }
                 KafkaEncoding::Raw => {
-                    let headers = Headers::with_capacity(4)
+                    let headers = Headers::with_capacity(5)
                         .with(TAG, tag.as_bytes())
                         .with(ID, self.id.as_bytes());
-                    raw_headers(headers, &entry, &mut self.text)
+                    let headers = raw_headers(headers, &entry, &mut self.text);
+                    value_headers(headers, &entry, self.config.values, &mut self.text)
                 }
             };
             let record = Record {
@@ -163,6 +164,31 @@ fn raw_headers(headers: Headers, entry: &EntryRef<'_>, text: &mut String) -> Hea
         }
         _ => headers,
     }
+}
+
+/// The enumerated values.
+fn value_headers(
+    mut headers: Headers,
+    entry: &EntryRef<'_>,
+    sent: KafkaSent,
+    text: &mut String,
+) -> Headers {
+    if entry.values.is_empty() || sent == KafkaSent::None {
+        return headers;
+    }
+    headers = headers.with(VALUES, entry.values.as_bytes());
+    if sent == KafkaSent::Headers {
+        for value in entry.values.iter() {
+            let name = String::from_utf8_lossy(value.name());
+            // Those are ours, and say something else.
+            if !name.starts_with("ingestry.") {
+                text.clear();
+                write_value(value.value(), text);
+                headers = headers.with(&name, text.as_bytes());
+            }
+        }
+    }
+    headers
 }
 
 /// What is no name of a topic becomes one, or is none: characters that a name cannot have are `_`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hydra_ws::{Ack, Failure, Ingestor, Join, Outcome, Request};
+use hydra_ws::{Ack, Failure, FailureKind, Ingestor, Join, Outcome, Request};
 use ingest_kafka::KafkaIngestor;
 
 use super::ingestors::Shared;
@@ -40,6 +40,12 @@ impl Ingestor for Brokers {
             let mut open = Open::new(&shared, 1, request.payload().len());
             let handed = match ingestor.hand_over(&request).await {
                 Ok(handed) => handed,
+                Err(failure) if failure.kind() == FailureKind::Invalid => {
+                    // It does not fit its schema, which only the registry knows.
+                    open.totals.refuse(Refusal::NotARecord.index());
+                    shared.note(Refusal::NotARecord.index(), &request);
+                    return Err(failure);
+                }
                 Err(failure) => {
                     open.totals.refuse(Refusal::NotDelivered.index());
                     return Err(failure);

@@ -9,11 +9,12 @@ use ingest_kafka::{Error, Message};
 use ingest_mux::{Grant, Refused, SendError, Tags, Ticket};
 
 use super::Kafka;
-use crate::config::KafkaValues;
+use crate::config::{KafkaDecoding, KafkaValues};
 use crate::counters::Totals;
 use crate::map::graphite;
 use crate::map::kafka::{Headers, Mapper, Read, Refusal, attach, index};
 use crate::sources::{Context, unix_nanos};
+use crate::template::{Field, Fields, Name, Tagger};
 
 /// Bytes of an entry beside data and values, rounded up.
 const OVERHEAD: u64 = 64;
@@ -35,6 +36,8 @@ pub(crate) struct Intake {
     /// By topic.
     topics: HashMap<String, TagId>,
     fixed: Option<TagId>,
+    /// Makes the tags of records that bring none.
+    made: Tagger,
     broker: Option<IpAddr>,
     /// When it was last said that a partition stands still.
     stands: Option<Instant>,
@@ -54,6 +57,7 @@ impl Intake {
             brought: HashMap::new(),
             topics: HashMap::new(),
             fixed: None,
+            made: Tagger::new(TagId::DEFAULT, cx.maker.clone()),
             broker: None,
             stands: None,
         }
@@ -65,20 +69,34 @@ impl Intake {
         self.mapper.source = broker.map_or(Address::NONE, Address::from_ip);
     }
 
+    /// What entries are made of.
+    pub(super) fn read<'m>(&self, messages: &'m [Message<'_>]) -> Vec<Read<'m>> {
+        let of = |message: &'m Message<'_>| Read {
+            value: message.value(),
+            timestamp: message.timestamp(),
+            headers: match self.mapper.encoding {
+                KafkaDecoding::Raw => Headers::default(),
+                _ => Headers::of(message.headers()),
+            },
+        };
+        messages.iter().map(of).collect()
+    }
+
     /// Bytes that the entries of these take at most.
-    pub(super) fn wanted(&self, messages: &[Message<'_>]) -> u64 {
+    pub(super) fn wanted(&self, messages: &[Message<'_>], reads: &[Read<'_>]) -> u64 {
         let attached = |message: &Message<'_>| -> u64 {
             let all = message.headers();
             all.map(|(name, value)| (name.len() + value.len()) as u64 + VALUE_OVERHEAD).sum()
         };
-        let of = |message: &Message<'_>| {
-            let values = match self.mapper.values {
-                KafkaValues::None => 0,
-                KafkaValues::Headers => attached(message),
-            };
-            message.value().map_or(0, <[u8]>::len) as u64 + values + OVERHEAD
+        let headers: u64 = match self.mapper.values {
+            KafkaValues::None => 0,
+            KafkaValues::Headers => messages.iter().map(attached).sum(),
         };
-        messages.iter().map(of).sum()
+        let of = |read: &Read<'_>| {
+            let own = read.value.map_or(0, <[u8]>::len) + read.headers.values_len();
+            own as u64 + OVERHEAD
+        };
+        headers + reads.iter().map(of).sum::<u64>()
     }
 
     /// The client cannot read a batch, and asks for it again and again: its partition stands still.
@@ -97,6 +115,7 @@ impl Intake {
     pub(super) fn take(
         &mut self,
         messages: &[Message<'_>],
+        reads: &[Read<'_>],
         grant: Grant,
     ) -> (Option<Ticket>, bool) {
         let arrival = unix_nanos();
@@ -106,10 +125,10 @@ impl Intake {
         let mut batch = cx.source.batch(grant, arrival, cx.level);
         let mut values = Values::new();
         let mut pushed = 0;
-        for message in messages {
+        for (message, read) in messages.iter().zip(reads) {
             totals.received_items += 1;
-            totals.received_bytes += message.value().map_or(0, <[u8]>::len) as u64;
-            let entry = self.entry(message, now);
+            totals.received_bytes += read.value.map_or(0, <[u8]>::len) as u64;
+            let entry = self.entry(message, read, now);
             let done = entry.and_then(|entry| {
                 let entry = if self.mapper.values == KafkaValues::Headers {
                     attach(&entry, message.headers(), &mut values);
@@ -125,7 +144,7 @@ impl Intake {
                 Err(reason) => {
                     totals.refuse(reason);
                     let offset = u64::try_from(message.offset()).ok();
-                    let item = message.value().unwrap_or_default();
+                    let item = read.value.unwrap_or_default();
                     cx.rejects.note(reason, self.broker, offset, item);
                 }
             }
@@ -151,17 +170,19 @@ impl Intake {
 
     fn entry<'m>(
         &mut self,
-        message: &'m Message<'_>,
+        message: &Message<'_>,
+        read: &Read<'m>,
         now: Timestamp,
     ) -> Result<EntryRef<'m>, usize> {
-        let headers = Headers::of(message.headers());
-        let tag = match self.mapper.tag(&headers).map_err(Refusal::index)? {
+        let tag = match self.mapper.tag(&read.headers).map_err(Refusal::index)? {
             Some(name) => self.brought(name)?,
             None if self.per_topic => self.of_topic(message.topic())?,
-            None => self.fixed()?,
+            None => match self.made.made(&Said(message)) {
+                Some(tag) => tag,
+                None => self.fixed()?,
+            },
         };
-        let read = Read { value: message.value(), timestamp: message.timestamp(), headers };
-        self.mapper.entry(&read, tag, now).map_err(Refusal::index)
+        self.mapper.entry(read, tag, now).map_err(Refusal::index)
     }
 
     fn brought(&mut self, name: &str) -> Result<TagId, usize> {
@@ -203,5 +224,26 @@ impl Intake {
 
     fn number(&self, tag: &TagName) -> Result<TagId, usize> {
         self.tags.number(tag).map_err(|_| Refusal::TooManyTags.index())
+    }
+}
+
+/// A record, for templates.
+struct Said<'a, 'm>(&'a Message<'m>);
+
+impl Fields for Said<'_, '_> {
+    fn write(&self, field: &Field, out: &mut Name<'_>) -> bool {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        match field {
+            Field::Topic => out.push(self.0.topic()),
+            Field::Key => self.0.key().is_some_and(|key| out.push(&text(key))),
+            Field::KeyPart(at) => self.0.key().is_some_and(|key| {
+                text(key).split('.').nth(*at).is_some_and(|part| out.push(part))
+            }),
+            Field::Header(name) => {
+                let found = self.0.headers().find(|(had, _)| had.eq_ignore_ascii_case(name));
+                found.is_some_and(|(_, value)| out.push(&text(value)))
+            }
+            _ => false,
+        }
     }
 }

@@ -121,7 +121,7 @@ async fn read(
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
         let mut found = Vec::new();
-        let pushed = decoder.push(&data, |event| found.push(event));
+        let pushed = decoder.push_shared(data, |event| found.push(event));
         let mut alive = true;
         for event in found {
             let told = match event.name.as_str() {

@@ -213,14 +213,19 @@ impl Supervisor {
     async fn batch(&mut self, id: u64, batch: Batch, text: Bytes) -> Result<(), Gone> {
         let slot = self.came(id).map_or(0, |open| open.slot);
         self.overlap.take_if(|overlap| overlap.is_over(Instant::now()));
-        for envelope in batch.envelopes {
-            if let Some(overlap) = &mut self.overlap
-                && !overlap.is_new(slot, digest(&envelope.encode()))
-            {
-                continue;
-            }
-            self.timestamp = Some(envelope.timestamp);
-            self.outlet.batch.push_back(Item::Message(envelope));
+        let mut envelopes = batch.envelopes;
+        if let Some(overlap) = &mut self.overlap {
+            envelopes.retain(|envelope| overlap.is_new(slot, digest(&envelope.encode())));
+        }
+        if let Some(last) = envelopes.last() {
+            self.timestamp = Some(last.timestamp);
+        }
+        let items = envelopes.into_iter().map(Item::Message);
+        if self.outlet.batch.is_empty() {
+            // They stay where they are: an item is no larger than an envelope.
+            self.outlet.batch = items.collect::<Vec<_>>().into();
+        } else {
+            self.outlet.batch.extend(items);
         }
         if let Some(fault) = batch.fault {
             let error = format!("{} envelopes refused, first: {fault}", batch.rejected);

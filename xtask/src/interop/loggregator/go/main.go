@@ -4,6 +4,7 @@
 //	firehose URL TOKEN COUNT  noaa's client of the traffic controller
 //	stream URL TOKEN COUNT    the same, for an application
 //	serve COUNT               a server, for ours
+//	decode WHAT FILE SECONDS  one message, decoded from memory over and over
 //
 // Each message that is read is compared with the one of its number, field by field, and none may
 // come twice. How many there were is printed as a line of JSON.
@@ -54,6 +55,10 @@ func main() {
 	args := os.Args[1:]
 	if len(args) == 2 && args[0] == "serve" {
 		serve(number(args[1]))
+		return
+	}
+	if len(args) == 4 && args[0] == "decode" {
+		decode(args[1], args[2], float64(number(args[3])))
 		return
 	}
 	if len(args) != 4 {
