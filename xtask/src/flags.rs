@@ -377,6 +377,8 @@ mod tests {
             ("alone", &["[name]", "--count"]),
             ("api", &["[name]"]),
             ("dist", &["--out"]),
+            ("alone", &["[name]", "--count"]),
+            ("api", &["[name]"]),
             ("release", &["--dry-run"]),
             ("help", &["[command]"]),
         ] {
