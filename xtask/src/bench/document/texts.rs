@@ -121,7 +121,7 @@ it takes alone.",
 pub(super) const ABSENT: &str = "
 ## Not compared
 
-go-carbon is not here: the Go proxy refuses its modules (`github.com/go-graphite/go-carbon` and
+go-carbon is not here: the Go proxy does not serve its modules (`github.com/go-graphite/go-carbon` and
 `github.com/lomik/go-carbon`), and neither Debian 12, Python's registry nor Node's has it. Programs come
 from the registries only.
 ";
