@@ -132,13 +132,14 @@ fn steps(metadata: &Metadata, quick: bool) -> Vec<Step> {
         let crash = "xtask crash --profile dev --seed 1 --rounds";
         steps.push(Step::cargo("crash", &format!("{crash} 12")));
         steps.push(Step::cargo("power cuts", &format!("{crash} 12 --power")));
+        // A run ends when it is noticed. How many rounds that takes is chance: 10 to 30, as a rule.
         for plant in PLANTS {
-            let args = format!("{crash} 40 --plant {plant}");
+            let args = format!("{crash} 150 --plant {plant}");
             steps.push(Step::cargo(format!("plant {plant}"), &args));
         }
         // The same through reports instead of an end of file.
         steps.push(Step::cargo("crash hydra", &format!("{crash} 12 --source hydra")));
-        let planted = format!("{crash} 40 --source hydra --plant ack-before-write");
+        let planted = format!("{crash} 150 --source hydra --plant ack-before-write");
         steps.push(Step::cargo("plant through hydra", &planted));
         let doc = "doc --locked --workspace --no-deps --all-features";
         steps.push(Step::cargo("docs", doc).env("RUSTDOCFLAGS", "-Dwarnings"));
@@ -208,16 +209,16 @@ mod tests {
              target/loom loom",
             "cargo xtask crash --profile dev --seed 1 --rounds 12",
             "cargo xtask crash --profile dev --seed 1 --rounds 12 --power",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-write",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-fsync",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant ack-before-fsync",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant no-dir-sync",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant drop-tail",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant reuse-lsn",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant cursor-before-ack",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --plant skip-resend",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant ack-before-write",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant no-fsync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant ack-before-fsync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant no-dir-sync",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant drop-tail",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant reuse-lsn",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant cursor-before-ack",
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --plant skip-resend",
             "cargo xtask crash --profile dev --seed 1 --rounds 12 --source hydra",
-            "cargo xtask crash --profile dev --seed 1 --rounds 40 --source hydra --plant \
+            "cargo xtask crash --profile dev --seed 1 --rounds 150 --source hydra --plant \
              ack-before-write",
             "RUSTDOCFLAGS='-Dwarnings' cargo doc --locked --workspace --no-deps --all-features",
             "cargo xtask alone --count",
