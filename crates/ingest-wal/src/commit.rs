@@ -481,6 +481,7 @@ impl Committer {
         let counters = &self.shared.counters;
         Counters::add(&counters.groups, 1);
         Counters::add(&counters.records, count as u64);
+        let before = self.unsynced.len();
         for (submission, header) in self.pending.drain(..count).zip(&headers) {
             active.note(header, &submission.tally);
             if submission.kind == Kind::Definitions {
@@ -495,7 +496,8 @@ impl Committer {
         self.unsynced_since.get_or_insert_with(Instant::now);
         let end = self.unsynced.last().map_or(self.next, Submission::end);
         self.shared.written.advance(end);
-        reached(&lane_ends(&self.unsynced), |lane| &lane.written);
+        let written = self.unsynced.get(before..).unwrap_or_default();
+        reached(&lane_ends(written), |lane| &lane.written);
         Ok(())
     }
 
