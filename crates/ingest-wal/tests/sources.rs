@@ -4,6 +4,8 @@
 
 #[path = "support/gated.rs"]
 mod gated;
+#[path = "support/hooked.rs"]
+mod hooked;
 #[path = "support/killed.rs"]
 mod killed;
 
@@ -13,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gated::Gated;
+use gated::Gate;
+use hooked::Hooked;
 use ingest_wal::{
     Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, NoCatalog, OnFull, Options, Refused,
     Tally, Ticket, Writer,
@@ -36,13 +39,13 @@ fn open(dir: &Path, options: Options, catalog: Arc<dyn Catalog>) -> Log {
     Log::open(dir, options, catalog).unwrap()
 }
 
-fn gated(max_bytes: u64) -> (Gated, Options) {
-    let fs = Gated::default();
+fn gated(max_bytes: u64) -> (Arc<Gate>, Options) {
+    let gate = Arc::new(Gate::default());
     let mut options = Options::default();
     options.max_bytes = Some(max_bytes);
     options.min_free = Some(0);
-    options.file_system = Arc::new(fs.clone());
-    (fs, options)
+    options.file_system = Arc::new(Hooked(Arc::clone(&gate)));
+    (gate, options)
 }
 
 /// By source: the first LSN and the number of each record, in the order of the log.
