@@ -259,4 +259,6 @@ pub use secret::{SecretError, SecretFrom};
 pub use template::TagTemplate;
 pub use tests::{ExpectedEntry, Sample, TestConfig};
 pub use texts::{FRAGMENTS, MAX_FILE, MAX_FRAGMENTS};
+#[cfg(feature = "avro")]
+pub(crate) use tls::pem;
 pub use tls::{ClientTls, ServerTls, TlsFileError};
