@@ -14,7 +14,7 @@ use crate::about::About;
 use crate::attach::Attach;
 use crate::builder::Builder;
 use crate::delivery::Delivery;
-use crate::error::{DefineError, SendError, StartError, Undelivered};
+use crate::error::{DefineError, FlushError, SendError, StartError};
 use crate::lag;
 use crate::memory_fs::MemoryFileSystem;
 use crate::names::Names;
@@ -263,11 +263,11 @@ impl Muxer {
     /// at most: flushed means delivered.
     ///
     /// # Errors
-    /// [`Undelivered`] says what is not.
+    /// [`FlushError`] says what is not.
     ///
     /// # Cancel safety
     /// It can be dropped and called again.
-    pub async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
+    pub async fn flush(&self, within: Duration) -> Result<(), FlushError> {
         self.delivery.flush(within).await
     }
 

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use gated::Gate;
 use hooked::Hooked;
 use ingest_wal::{
-    Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, NoCatalog, OnFull, Options, Refused,
-    Tally, Ticket, Writer,
+    Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, NoCatalog, OnFull, Options,
+    RefusedError, Tally, Ticket, Writer,
 };
 use killed::killed_copy;
 
@@ -117,7 +117,7 @@ fn all_that_was_handed_over_is_waited_for_whoever_did() {
     }
     assert_eq!(log.close(), Default::default());
     assert_eq!(writer.all_synced().wait(), Ok(()), "what was reached stays reached");
-    assert_eq!(writer.define(Bytes::new()), Err(Refused::Closed));
+    assert_eq!(writer.define(Bytes::new()), Err(RefusedError::Closed));
 }
 
 /// What producers were told, while they were at work.
@@ -256,9 +256,10 @@ fn whoever_waits_is_told_that_the_log_was_closed_while_it_was_full() {
     let next = writer.next();
     let unwritten = log.close();
     let lost: Vec<_> = tickets.iter().filter(|ticket| !writer.is_durable(ticket)).collect();
-    assert!(!lost.is_empty() && all.wait() == Err(Refused::Closed));
+    assert!(!lost.is_empty() && all.wait() == Err(RefusedError::Closed));
     for ticket in &lost {
-        let closed = if ticket.level() == Level::Memory { Ok(()) } else { Err(Refused::Closed) };
+        let closed =
+            if ticket.level() == Level::Memory { Ok(()) } else { Err(RefusedError::Closed) };
         assert_eq!(writer.done(ticket).wait(), closed);
     }
     assert_eq!(unwritten.acknowledged + unwritten.unacknowledged, next - writer.synced_end());

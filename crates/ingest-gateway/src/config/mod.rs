@@ -224,7 +224,7 @@ pub use amqp::{AmqpAck, AmqpBroker, AmqpDestination, AmqpName, AmqpSource};
 pub use choice::Choice;
 pub use conflict::Protocol;
 pub use delivery::{DeliveryConfig, RelayedLog, StateMessages};
-pub use error::{ConfigError, Place, Rejected, Warning};
+pub use error::{ConfigError, LoadError, Place, Warning};
 pub(crate) use files::fingerprint;
 pub use graphite::{
     BadTags, GraphiteCompression, GraphiteConfirm, GraphiteDestination, GraphiteFormat,
