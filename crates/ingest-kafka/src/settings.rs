@@ -117,7 +117,7 @@ impl Settings {
         let mut config = ClientConfig::new();
         config.set(name, value);
         let taken = config.create_native_config();
-        taken.map(drop).map_err(|error| PropertyFault::Refused(Error::from(error).to_string()))
+        taken.map(drop).map_err(|error| PropertyFault::Refused(Error::native(&error).to_string()))
     }
 
     /// What every client is made with.

@@ -237,8 +237,8 @@ pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub(crate) use kafka::write_value;
 pub use kafka::{
     HydraKafka, KafkaBrokers, KafkaCompression, KafkaDecoding, KafkaDestination, KafkaEncoding,
-    KafkaFormat, KafkaFrom, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource, KafkaTagPer,
-    KafkaTime, KafkaValues, Template, TemplateError,
+    KafkaFormat, KafkaFrom, KafkaHeaders, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource,
+    KafkaTagPer, KafkaTime, KafkaValues, Template, TemplateError,
 };
 pub use limits::{LimitConfig, LimitPer, OnLimit};
 pub use load::{Loaded, load, parse};

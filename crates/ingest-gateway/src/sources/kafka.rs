@@ -250,7 +250,7 @@ impl<'a> Member<'a> {
         };
         let (ticket, refused) = intake.take(messages, &reads, grant);
         let mut read = Positions::default();
-        messages.iter().for_each(|message| read.read(message));
+        read.read_all(messages);
         self.out.push_back(Out { read, ticket, refused });
         Ok(())
     }
