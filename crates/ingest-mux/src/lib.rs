@@ -41,6 +41,7 @@
 mod about;
 mod attach;
 mod block_on;
+mod bodies;
 mod builder;
 mod delivery;
 mod destination;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::about::About;
 use crate::attach::Attach;
+use crate::bodies::Bodies;
 use crate::builder::Builder;
 use crate::delivery::Delivery;
 use crate::error::{DefineError, FlushError, SendError, StartError};
@@ -169,7 +170,9 @@ impl Muxer {
         let delivery = Delivery { writer: log.writer(), outputs: outputs.clone() };
         let mut helpers = JoinSet::new();
         helpers.spawn(lag::watch(Arc::downgrade(&log), outputs.clone()));
-        let common = Arc::new(Common { attach, address: builder.address, about, has_directory });
+        let bodies = Bodies::new(log.writer().limits().record_target());
+        let address = builder.address;
+        let common = Arc::new(Common { attach, address, about, has_directory, bodies });
         let muxer = Self {
             log,
             book,
