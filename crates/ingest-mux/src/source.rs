@@ -113,6 +113,12 @@ impl Source {
         self.budget.available().min(self.writer.permits().available())
     }
 
+    /// Whether other sources have handed something over as well, in the last second or so.
+    #[must_use]
+    pub fn has_company(&self) -> bool {
+        self.writer.is_shared()
+    }
+
     /// Begins a batch. `arrival`: unix nanoseconds.
     pub fn batch(&self, grant: Grant, arrival: i64, level: Level) -> Batch<'_> {
         Batch {

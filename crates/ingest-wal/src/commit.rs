@@ -21,6 +21,7 @@ use crate::format::{
 use crate::fs::write_all_at;
 use crate::lane::Lane;
 use crate::missing::Totals;
+use crate::pace::Pace;
 use crate::plant::Plant;
 use crate::progress::Progress;
 use crate::shared::{Chore, Counters, Shared, lock};
@@ -34,9 +35,6 @@ use crate::{Level, Lsn, Permit};
 const RETRY: Duration = Duration::from_millis(50);
 /// Most records of one write.
 const MAX_RECORDS: usize = 512;
-/// Most bytes of one write while several sources hand something over: what comes while it is under
-/// way waits for it.
-const SHARED_GROUP: u64 = 256 << 10;
 static PADDING: [u8; 8] = [0; 8];
 
 /// A record on its way to the disk.
@@ -131,6 +129,10 @@ pub(crate) struct Committer {
     next: Lsn,
     /// Handed over and without numbers.
     waiting: Turns<Submission>,
+    /// How large a group is that others wait for.
+    pace: Pace,
+    /// The last group was of those alone who had little.
+    went_before: bool,
     /// With numbers: the next group, or what one has left over.
     pending: VecDeque<Submission>,
     pending_bytes: u64,
@@ -173,6 +175,8 @@ impl Committer {
             begun: false,
             next,
             waiting: Turns::new(),
+            pace: Pace::new(),
+            went_before: false,
             pending: VecDeque::new(),
             pending_bytes: 0,
             unsynced: Vec::new(),
@@ -285,9 +289,33 @@ impl Committer {
         while let Ok(message) = self.inbox.try_recv() {
             self.take(message, now);
         }
+        let shared = self.waiting.is_shared(now);
+        self.shared.several.store(shared, Ordering::Relaxed);
         let most = self.shared.options.group_bytes;
-        let most = if self.waiting.is_shared(now) { most.min(SHARED_GROUP) } else { most };
-        while self.pending_bytes < most && self.pending.len() < MAX_RECORDS && self.number_next() {}
+        let most = if shared { most.min(self.pace.limit()) } else { most };
+        // Those who have little are written by themselves first, which is quickest. Then it is the
+        // others' turn, whoever comes meanwhile.
+        self.went_before = shared && !self.went_before && self.number_little(most);
+        if !self.went_before {
+            while self.is_below(most) && self.number_next() {}
+        }
+    }
+
+    /// Whether a group may still grow.
+    fn is_below(&self, most: u64) -> bool {
+        self.pending_bytes < most && self.pending.len() < MAX_RECORDS
+    }
+
+    /// Gives numbers to what sources have that have little; says whether there was any.
+    fn number_little(&mut self, most: u64) -> bool {
+        let mut any = false;
+        while self.is_below(most)
+            && let Some(next) = self.waiting.pop_little()
+        {
+            self.number(next);
+            any = true;
+        }
+        any
     }
 
     fn take(&mut self, message: Message, now: Instant) {
@@ -356,11 +384,16 @@ impl Committer {
     /// Writes the next group, syncs where that is due, marks where it is idle.
     fn commit(&mut self) -> io::Result<()> {
         let now = Instant::now();
-        let mut waiting = false;
+        let (mut waiting, mut written) = (false, 0);
+        // A segment's begin and end take longer, whatever the size of the group.
+        let segment = self.active.as_ref().filter(|active| !active.awaits_its_name());
+        let segment = segment.map(ActiveSegment::name);
         if !self.pending.is_empty() {
             match self.room()? {
                 Some(count) => {
+                    written = self.pending_bytes;
                     self.write(count)?;
+                    written = written.saturating_sub(self.pending_bytes);
                     self.last_activity = now;
                 }
                 None => waiting = true,
@@ -375,6 +408,9 @@ impl Committer {
         let short = held >= options.group_bytes.min(self.shared.limits.memory / 8);
         if !self.unsynced.is_empty() && (wanted || overdue || short || self.closing.is_some()) {
             self.sync()?;
+            if written > 0 && segment == self.active.as_ref().map(ActiveSegment::name) {
+                self.pace.took(written, now.elapsed());
+            }
         }
         // It is for all that was handed over before, in however many groups.
         self.sync_until.retain(|(lane, end)| lane.synced.end() < *end);

@@ -65,6 +65,7 @@ mod missing;
 mod offline;
 mod opening;
 mod options;
+mod pace;
 mod permits;
 mod picture;
 mod plant;

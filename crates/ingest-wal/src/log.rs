@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -250,6 +250,13 @@ impl Writer {
         self.shared.health()
     }
 
+    /// Whether several sources have handed something over in the last second or so: then none of them
+    /// should take more of the machine than it leaves to the others.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared.several.load(Ordering::Relaxed)
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -310,6 +317,7 @@ impl Log {
             epoch: AtomicU64::new(u64::from(plan.epoch)),
             other_bytes: AtomicU64::new(plan.other_bytes),
             health: AtomicU8::new(Health::Accepting.code()),
+            several: AtomicBool::new(false),
             chores,
             room: bounded(1),
             dropped_by_source: Mutex::default(),

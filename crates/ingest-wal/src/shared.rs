@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -122,6 +122,8 @@ pub(crate) struct Shared {
     /// Bytes of all that is neither segment nor spare file: companions, cursors, LOCK.
     pub(crate) other_bytes: AtomicU64,
     pub(crate) health: AtomicU8,
+    /// Several sources hand something over these days.
+    pub(crate) several: AtomicBool,
     pub(crate) chores: Sender<Chore>,
     /// Rung by the keeper when there may be room.
     pub(crate) room: (Sender<()>, Receiver<()>),

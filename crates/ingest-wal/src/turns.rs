@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Bytes of one turn: a record of the usual size.
-const TURN: i64 = 64 << 10;
+pub(crate) const TURN: u64 = 64 << 10;
+/// A source with so few bytes waiting has little.
+pub(crate) const LITTLE: u64 = TURN / 4;
 /// A source is alone when for this long no other has handed anything over.
 const ALONE_AFTER: Duration = Duration::from_secs(1);
 
@@ -25,6 +27,8 @@ enum List {
 #[derive(Debug)]
 struct Queue<T> {
     items: VecDeque<(u64, T)>,
+    /// Bytes of these.
+    bytes: u64,
     /// Bytes of its turn that are left; below 0 where the last record was larger.
     credit: i64,
     list: List,
@@ -70,14 +74,16 @@ impl<T> Turns<T> {
         }
         let queue = self.queues.entry(source).or_insert_with(|| Queue {
             items: VecDeque::new(),
+            bytes: 0,
             credit: 0,
             list: List::None,
         });
         queue.items.push_back((bytes, item));
+        queue.bytes = queue.bytes.saturating_add(bytes);
         self.len += 1;
         if queue.list == List::None {
             queue.list = List::Fresh;
-            queue.credit = TURN;
+            queue.credit = TURN.cast_signed();
             self.fresh.push_back(source);
         }
     }
@@ -85,6 +91,17 @@ impl<T> Turns<T> {
     /// Whether several sources hand something over these days.
     pub(crate) fn is_shared(&self, now: Instant) -> bool {
         self.shared_until.is_some_and(|until| now < until)
+    }
+
+    /// Takes the next one of a source that has little: it would wait longest, measured by what it has.
+    pub(crate) fn pop_little(&mut self) -> Option<T> {
+        let mut queues = self.queues.values_mut();
+        let queue = queues.find(|queue| (1..=LITTLE).contains(&queue.bytes))?;
+        let (bytes, item) = queue.items.pop_front()?;
+        queue.credit = queue.credit.saturating_sub_unsigned(bytes);
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        self.len -= 1;
+        Some(item)
     }
 
     /// Takes the next one.
@@ -104,6 +121,7 @@ impl<T> Turns<T> {
                 && let Some((bytes, item)) = queue.items.pop_front()
             {
                 queue.credit = queue.credit.saturating_sub_unsigned(bytes);
+                queue.bytes = queue.bytes.saturating_sub(bytes);
                 self.len -= 1;
                 return Some(item);
             }
@@ -115,7 +133,7 @@ impl<T> Turns<T> {
             // Its turn is over. One that has nothing more goes round once before it may be fresh
             // again: else two of them could keep the others waiting.
             if queue.credit <= 0 {
-                queue.credit += TURN;
+                queue.credit = queue.credit.saturating_add_unsigned(TURN);
             }
             queue.list = List::Round;
             self.round.push_back(source);
@@ -201,6 +219,27 @@ mod tests {
             }
         }
         assert!(bytes[0] >= bytes[1] / 4, "as much as each of the four: {bytes:?}");
+    }
+
+    #[test]
+    fn who_has_little_need_not_wait_for_its_turn() {
+        let mut turns = Turns::new();
+        put(&mut turns, 1, 0..10, 60_000);
+        put(&mut turns, 2, 0..3, 7_000);
+        assert_eq!(turns.pop_little(), None, "21,000 bytes are more than little");
+        put(&mut turns, 3, 0..3, 100);
+        let little: Vec<_> = std::iter::from_fn(|| turns.pop_little()).collect();
+        assert_eq!(little, [(3, 0), (3, 1), (3, 2)]);
+        // It has had its bytes of the round, and the others go on as before.
+        put(&mut turns, 3, 3..4, 100);
+        let all: Vec<_> = std::iter::from_fn(|| turns.pop()).collect();
+        assert_eq!(all.len(), 10 + 3 + 1);
+        for source in 1..=3 {
+            assert!(all.iter().filter(|item| item.0 == source).is_sorted(), "{all:?}");
+        }
+        assert!(turns.is_empty() && turns.pop_little().is_none());
+        put(&mut turns, 3, 4..5, 100);
+        assert_eq!(turns.pop(), Some((3, 4)));
     }
 
     #[test]
