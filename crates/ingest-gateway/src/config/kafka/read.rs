@@ -219,10 +219,10 @@ fn read_property(node: &Node<'_>) -> Option<String> {
 /// The client library of this build says what it takes.
 #[cfg(feature = "kafka")]
 fn check_property(node: &Node<'_>, name: &str, value: &str) {
-    use ingest_kafka::{PropertyFault, Settings};
+    use ingest_kafka::{PropertyError, Settings};
     match Settings::check_property(name, value) {
         Ok(()) => {}
-        Err(PropertyFault::Owned(how)) => {
+        Err(PropertyError::Owned(how)) => {
             node.at_key("a property that is not for this table".to_owned(), how);
         }
         Err(fault) => {
