@@ -24,6 +24,11 @@ use crate::settings::Settings;
 /// own default is 1,000, in which whoever takes records has long had all of them.
 const FETCH_AGAIN: &str = "10";
 
+/// Milliseconds for which a broker may wait when it has nothing of the partitions that are asked for.
+/// Others are not asked for meanwhile, so that a partition that was passed over, because what was read
+/// ahead was full, waits as long: 500 by the client's own default.
+const FETCH_WAIT: &str = "50";
+
 type Native = StreamConsumer<ReceivingContext>;
 
 /// A member of a group.
@@ -71,17 +76,6 @@ impl Positions {
         self.0.insert((topic.into(), partition), next);
     }
 
-    /// These records were read, in this order, and all before them in their partitions.
-    pub fn read_all(&mut self, messages: &[Message<'_>]) {
-        let mut rest = messages.iter().peekable();
-        while let Some(message) = rest.next() {
-            // Of those of a partition that come one behind the other the last says it for all.
-            if !rest.peek().is_some_and(|next| next.is_behind(message)) {
-                self.read(message);
-            }
-        }
-    }
-
     /// What either of them has read.
     pub fn merge(&mut self, other: Self) {
         for (place, next) in other.0 {
@@ -94,6 +88,35 @@ impl Positions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Takes note of records one by one, as they come. Of those of a partition that come one behind the
+/// other only the last is looked at closely, and only that one is kept.
+#[derive(Debug, Default)]
+pub struct Reading<'a> {
+    read: Positions,
+    last: Option<Message<'a>>,
+}
+
+impl<'a> Reading<'a> {
+    /// This record was read, and all before it in its partition.
+    pub fn read(&mut self, message: Message<'a>) {
+        if let Some(last) = self.last.take()
+            && !message.is_behind(&last)
+        {
+            self.read.read(&last);
+        }
+        self.last = Some(message);
+    }
+
+    /// How far all of them are.
+    #[must_use]
+    pub fn done(mut self) -> Positions {
+        if let Some(last) = &self.last {
+            self.read.read(last);
+        }
+        self.read
     }
 }
 
@@ -234,8 +257,12 @@ fn config(settings: &Settings, options: &ConsumerOptions) -> ClientConfig {
     if config.get("partition.assignment.strategy").is_none() {
         config.set("partition.assignment.strategy", "cooperative-sticky");
     }
-    if config.get("fetch.queue.backoff.ms").is_none() {
-        config.set("fetch.queue.backoff.ms", FETCH_AGAIN);
+    for (name, value) in
+        [("fetch.queue.backoff.ms", FETCH_AGAIN), ("fetch.wait.max.ms", FETCH_WAIT)]
+    {
+        if config.get(name).is_none() {
+            config.set(name, value);
+        }
     }
     config
         .set("group.id", &options.group)

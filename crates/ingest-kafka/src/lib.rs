@@ -48,7 +48,7 @@ mod settings;
 
 #[cfg(feature = "avro")]
 pub use avro::{AvroError, AvroSchema};
-pub use consumer::{Consumer, Message, Messages, Positions};
+pub use consumer::{Consumer, Message, Messages, Positions, Reading};
 pub use delivery::{Deliveries, Outcome};
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "hydra")]

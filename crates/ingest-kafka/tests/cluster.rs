@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ingest_kafka::{
     Compression, Consumer, ConsumerOptions, Deliveries, ErrorKind, Headers, Positions, Producer,
-    ProducerOptions, Record, Settings,
+    ProducerOptions, Reading, Record, Settings,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -55,12 +55,15 @@ async fn send(producer: &Producer, topic: &str, values: impl IntoIterator<Item =
 async fn take(consumer: &Consumer, count: usize) -> (Vec<String>, Positions) {
     let mut messages = consumer.messages();
     let (mut values, mut read) = (Vec::new(), Positions::default());
+    let mut reading = Reading::default();
     while values.len() < count {
         let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("in time");
         let Ok(message) = next else { continue };
         values.push(String::from_utf8(message.value().unwrap().to_vec()).unwrap());
         read.read(&message);
+        reading.read(message);
     }
+    assert_eq!(reading.done(), read, "one by one or in runs");
     (values, read)
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use graphite_proto::Backoff;
 use ingest_kafka::{
-    Consumer, ConsumerOptions, Error, ErrorKind, Message, Messages, Positions, Settings, StartFrom,
+    Consumer, ConsumerOptions, Error, ErrorKind, Message, Messages, Positions, Reading, Settings,
+    StartFrom,
 };
 use ingest_mux::{RefusedError, Tags, Ticket};
 use tokio::sync::watch;
@@ -18,11 +19,13 @@ use tokio::time::{sleep, timeout};
 use super::Context;
 use crate::config::{KafkaFrom, KafkaSource};
 
+use intake::Filling;
 pub(crate) use intake::Intake;
 
-/// Records that are looked at in one go, and bytes of them.
+/// Records that are looked at in one go, and bytes that their entries may take, unless the first alone
+/// takes more.
 const AT_ONCE: usize = 1024;
-const BYTES_AT_ONCE: usize = 256 * 1024;
+const ROOM: u64 = 384 * 1024;
 /// Batches that may wait for the disk.
 const MAX_OUT: usize = 64;
 /// Wait after the log has refused something.
@@ -156,8 +159,7 @@ impl<'a> Member<'a> {
                     match first {
                         Ok(first) => {
                             backoff.reset();
-                            let messages = self.more(first, intake);
-                            self.take(&messages, intake).await?;
+                            self.take(first, intake).await?;
                         }
                         Err(error) => self.hear(error, intake)?,
                     }
@@ -214,45 +216,47 @@ impl<'a> Member<'a> {
         Ok(())
     }
 
-    /// What has come already behind a record, so that they share a batch.
-    fn more(&mut self, first: Message<'a>, intake: &mut Intake) -> Vec<Message<'a>> {
-        let size = |message: &Message<'_>| message.value().map_or(0, <[u8]>::len);
-        let mut bytes = size(&first);
-        let mut messages = vec![first];
-        while messages.len() < AT_ONCE && bytes < BYTES_AT_ONCE {
-            let next = match self.held.pop_front() {
-                Some(held) => Ok(Some(held)),
-                None => self.messages.ready(),
-            };
-            match next {
-                Ok(Some(message)) => {
-                    bytes += size(&message);
-                    messages.push(message);
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    // One that ends the member comes again.
-                    let _ = self.hear(error, intake);
-                    break;
-                }
-            }
-        }
-        messages
-    }
-
-    /// Turns records into entries and hands them over.
-    async fn take(&mut self, messages: &[Message<'a>], intake: &mut Intake) -> Result<(), Error> {
-        let reads = intake.read(messages);
-        let wanted = intake.wanted(messages, &reads);
+    /// Turns a record, and what has come already behind it, into entries and hands them over. Each
+    /// record goes back to the client as soon as the next has come.
+    async fn take(&mut self, first: Message<'a>, intake: &mut Intake) -> Result<(), Error> {
+        let room = ROOM.min(self.cx.source.budget());
+        let wanted = intake.wanted(&first, &intake.read(&first)).max(room);
         let grant = match self.cx.source.try_grant(wanted) {
             Some(grant) => grant,
             None => self.wait(wanted, intake).await?,
         };
-        let (ticket, refused) = intake.take(messages, &reads, grant);
-        let mut read = Positions::default();
-        read.read_all(messages);
-        self.out.push_back(Out { read, ticket, refused });
+        let mut filling = Filling::new(self.cx, grant);
+        let mut reading = Reading::default();
+        let (mut left, mut next) = (wanted, Some(first));
+        for _ in 0..AT_ONCE {
+            let Some(message) = next.take().or_else(|| self.ready(intake)) else { break };
+            let read = intake.read(&message);
+            let Some(rest) = left.checked_sub(intake.wanted(&message, &read)) else {
+                self.held.push_front(message);
+                break;
+            };
+            left = rest;
+            intake.put(&message, &read, &mut filling);
+            reading.read(message);
+        }
+        let (ticket, refused) = intake.finish(filling);
+        self.out.push_back(Out { read: reading.done(), ticket, refused });
         Ok(())
+    }
+
+    /// A record that has come already.
+    fn ready(&mut self, intake: &mut Intake) -> Option<Message<'a>> {
+        if let Some(held) = self.held.pop_front() {
+            return Some(held);
+        }
+        match self.messages.ready() {
+            Ok(message) => message,
+            Err(error) => {
+                // One that ends the member comes again.
+                let _ = self.hear(error, intake);
+                None
+            }
+        }
     }
 
     /// Waits for room. If that takes long nothing is fetched meanwhile, and the group still hears of

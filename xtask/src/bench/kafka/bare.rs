@@ -1,5 +1,6 @@
 //! A bare producer and a bare consumer: the client library, and nothing of ours.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,16 +9,18 @@ use anyhow::{Context as _, Result, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Message as _};
 
 use super::Job;
 use crate::bench::process::say;
 use crate::bench::usage::Meter;
-use crate::bench::wire::data;
+use crate::bench::wire::{TAG, data};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Milliseconds since the Unix epoch.
+const TIME: i64 = 1_700_000_000_000;
 
 /// Counts what was confirmed.
 #[derive(Clone, Default)]
@@ -49,9 +52,14 @@ pub(crate) fn producer(job: Job) -> Result<()> {
         .create_with_context(confirmed.clone())?;
     producer.client().fetch_metadata(Some(&job.topic), PATIENCE)?;
     let data = data();
+    let mut texts = Texts::default();
     let meter = Meter::start();
-    for _ in 0..job.count {
+    for number in 0..job.count {
         let mut record = BaseRecord::<(), [u8]>::to(&job.topic).payload(&data);
+        if job.whole {
+            let time = TIME + i64::try_from(number)? / 1000;
+            record = record.timestamp(time).headers(texts.headers(number)?);
+        }
         while let Err((error, back)) = producer.send(record) {
             let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
             ensure!(error == full, "{error}");
@@ -66,6 +74,25 @@ pub(crate) fn producer(job: Job) -> Result<()> {
     say(&meter.stop(job.count)?)
 }
 
+/// What the gateway says of an entry beside its data: as many headers, as long, from buffers that stay.
+#[derive(Default)]
+struct Texts {
+    id: String,
+    line: String,
+}
+
+impl Texts {
+    fn headers(&mut self, number: u64) -> Result<OwnedHeaders> {
+        self.id.clear();
+        write!(self.id, "0123456789abcdef0123456789abcdef.1.{number:x}")?;
+        self.line.clear();
+        write!(self.line, "{TAG} {}.{number:09} 192.0.2.7", TIME / 1000)?;
+        Ok(OwnedHeaders::new_with_capacity(2)
+            .insert(Header { key: "ingestry.id", value: Some(&self.id) })
+            .insert(Header { key: "ingestry.data", value: Some(&self.line) }))
+    }
+}
+
 pub(crate) fn consumer(job: Job) -> Result<()> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", format!("127.0.0.1:{}", job.port))
@@ -77,6 +104,7 @@ pub(crate) fn consumer(job: Job) -> Result<()> {
         .set("auto.offset.reset", "earliest")
         .set("queued.max.messages.kbytes", "16384")
         .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.wait.max.ms", "50")
         .create()?;
     consumer.subscribe(&[&job.topic])?;
     let begin = Instant::now();

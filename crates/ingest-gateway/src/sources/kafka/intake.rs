@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ingest_entry::{EntryRef, Source as Address, TagId, TagName, Timestamp, Values};
 use ingest_kafka::{Error, Message};
-use ingest_mux::{Grant, RefusedError, SendError, Tags, Ticket};
+use ingest_mux::{Batch, Grant, RefusedError, SendError, Tags, Ticket};
 
 use super::Kafka;
 use crate::config::{KafkaDecoding, KafkaValues};
@@ -41,6 +41,30 @@ pub(crate) struct Intake {
     broker: Option<IpAddr>,
     /// When it was last said that a partition stands still.
     stands: Option<Instant>,
+    /// Holds the values of an entry to which headers are attached.
+    values: Values,
+}
+
+/// A batch that is being filled.
+pub(super) struct Filling<'a> {
+    batch: Batch<'a>,
+    totals: Totals,
+    pushed: u64,
+    /// When its records came in.
+    now: Timestamp,
+}
+
+impl<'a> Filling<'a> {
+    /// With room for what was granted.
+    pub(super) fn new(cx: &'a Context, grant: Grant) -> Self {
+        let arrival = unix_nanos();
+        Self {
+            batch: cx.source.batch(grant, arrival, cx.level),
+            totals: Totals::new(cx.counters.reasons.len()),
+            pushed: 0,
+            now: Timestamp::from_unix_nanos(arrival),
+        }
+    }
 }
 
 impl Intake {
@@ -60,6 +84,7 @@ impl Intake {
             made: Tagger::new(TagId::DEFAULT, cx.maker.clone()),
             broker: None,
             stands: None,
+            values: Values::new(),
         }
     }
 
@@ -69,34 +94,29 @@ impl Intake {
         self.mapper.source = broker.map_or(Address::NONE, Address::from_ip);
     }
 
-    /// What entries are made of.
-    pub(super) fn read<'m>(&self, messages: &'m [Message<'_>]) -> Vec<Read<'m>> {
-        let of = |message: &'m Message<'_>| Read {
+    /// What an entry is made of.
+    pub(super) fn read<'m>(&self, message: &'m Message<'_>) -> Read<'m> {
+        Read {
             value: message.value(),
             timestamp: message.timestamp(),
             headers: match self.mapper.encoding {
                 KafkaDecoding::Raw => Headers::default(),
                 _ => Headers::of(message.headers()),
             },
-        };
-        messages.iter().map(of).collect()
+        }
     }
 
-    /// Bytes that the entries of these take at most.
-    pub(super) fn wanted(&self, messages: &[Message<'_>], reads: &[Read<'_>]) -> u64 {
-        let attached = |message: &Message<'_>| -> u64 {
-            let all = message.headers();
-            all.map(|(name, value)| (name.len() + value.len()) as u64 + VALUE_OVERHEAD).sum()
-        };
-        let headers: u64 = match self.mapper.values {
+    /// Bytes that its entry takes at most.
+    pub(super) fn wanted(&self, message: &Message<'_>, read: &Read<'_>) -> u64 {
+        let attached: u64 = match self.mapper.values {
             KafkaValues::None => 0,
-            KafkaValues::Headers => messages.iter().map(attached).sum(),
+            KafkaValues::Headers => {
+                let all = message.headers();
+                all.map(|(name, value)| (name.len() + value.len()) as u64 + VALUE_OVERHEAD).sum()
+            }
         };
-        let of = |read: &Read<'_>| {
-            let own = read.value.map_or(0, <[u8]>::len) + read.headers.values_len();
-            own as u64 + OVERHEAD
-        };
-        headers + reads.iter().map(of).sum::<u64>()
+        let own = read.value.map_or(0, <[u8]>::len) + read.headers.values_len();
+        attached + own as u64 + OVERHEAD
     }
 
     /// The client cannot read a batch, and asks for it again and again: its partition stands still.
@@ -111,49 +131,39 @@ impl Intake {
         );
     }
 
-    /// Hands their entries over: what to wait for, and whether the log has refused some.
-    pub(super) fn take(
-        &mut self,
-        messages: &[Message<'_>],
-        reads: &[Read<'_>],
-        grant: Grant,
-    ) -> (Option<Ticket>, bool) {
-        let arrival = unix_nanos();
-        let now = Timestamp::from_unix_nanos(arrival);
-        let cx = self.cx.clone();
-        let mut totals = Totals::new(cx.counters.reasons.len());
-        let mut batch = cx.source.batch(grant, arrival, cx.level);
-        let mut values = Values::new();
-        let mut pushed = 0;
-        for (message, read) in messages.iter().zip(reads) {
-            totals.received_items += 1;
-            totals.received_bytes += read.value.map_or(0, <[u8]>::len) as u64;
-            let entry = self.entry(message, read, now);
-            let done = entry.and_then(|entry| {
-                let entry = if self.mapper.values == KafkaValues::Headers {
-                    attach(&entry, message.headers(), &mut values);
-                    EntryRef { values: values.as_ref(), ..entry }
-                } else {
-                    entry
-                };
-                cx.rules.check(&entry).map_err(index)?;
-                batch.push(&entry).map_err(|error| index(graphite::Refusal::from(error)))
-            });
-            match done {
-                Ok(()) => pushed += 1,
-                Err(reason) => {
-                    totals.refuse(reason);
-                    let offset = u64::try_from(message.offset()).ok();
-                    let item = read.value.unwrap_or_default();
-                    cx.rejects.note(reason, self.broker, offset, item);
-                }
+    /// Makes an entry of a record and puts it into a batch, or counts why not.
+    pub(super) fn put(&mut self, message: &Message<'_>, read: &Read<'_>, into: &mut Filling<'_>) {
+        into.totals.received_items += 1;
+        into.totals.received_bytes += read.value.map_or(0, <[u8]>::len) as u64;
+        let entry = self.entry(message, read, into.now);
+        let done = entry.and_then(|entry| {
+            let entry = if self.mapper.values == KafkaValues::Headers {
+                attach(&entry, message.headers(), &mut self.values);
+                EntryRef { values: self.values.as_ref(), ..entry }
+            } else {
+                entry
+            };
+            self.cx.rules.check(&entry).map_err(index)?;
+            into.batch.push(&entry).map_err(|error| index(graphite::Refusal::from(error)))
+        });
+        match done {
+            Ok(()) => into.pushed += 1,
+            Err(reason) => {
+                into.totals.refuse(reason);
+                let offset = u64::try_from(message.offset()).ok();
+                self.cx.rejects.note(reason, self.broker, offset, read.value.unwrap_or_default());
             }
         }
+    }
+
+    /// Hands a batch over: what to wait for, and whether the log has refused some of it.
+    pub(super) fn finish(&self, filled: Filling<'_>) -> (Option<Ticket>, bool) {
+        let Filling { batch, mut totals, pushed, .. } = filled;
         let sent = batch.finish();
         totals.accepted_entries = sent.entries;
         totals.accepted_items = sent.entries;
         totals.refuse_many(index(graphite::Refusal::LogRefused), pushed - sent.entries);
-        cx.counters.add(&totals);
+        self.cx.counters.add(&totals);
         self.hand_over();
         let refused = match &sent.refused {
             // One that is too large will not be smaller the next time.
