@@ -21,12 +21,13 @@ use super::hydra::Field;
 use super::logs::Logs;
 use super::send::{SendArgs, feed};
 use crate::config::{
-    self, Config, Durability, ExpectedEntry, GraphiteCompression, GraphiteUdpSource, ListenAddr,
-    LogLevel, LogsConfig, Overrides, Sample, SecretFrom, SourceConfig, SourceKind, TestConfig,
-    UnixSocket,
+    self, AmqpBroker, ClientTls, Config, Durability, ExpectedEntry, GraphiteCompression,
+    GraphiteUdpSource, ListenAddr, LogLevel, LogsConfig, Overrides, Sample, SecretFrom,
+    SourceConfig, SourceKind, TestConfig, UnixSocket,
 };
 use crate::counters::{SourceCounters, Totals};
 use crate::gateway::Gateway;
+use crate::sources::samples::{Inlet, Message, samples};
 
 /// How long a sample may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -112,12 +113,25 @@ async fn run_all(
     dir: &Path,
     out: &mut impl Write,
 ) -> anyhow::Result<usize> {
-    let gateway = Gateway::builder(tried(config, tests, dir)).start().await?;
+    let tried = tried(config, tests, dir);
+    let (inlets, taken): (BTreeMap<_, _>, BTreeMap<_, _>) = tried
+        .sources
+        .iter()
+        .filter(|source| source.listen().is_none())
+        .map(|source| {
+            let (inlet, samples) = samples();
+            ((source.name.clone(), inlet), (source.name.clone(), samples))
+        })
+        .unzip();
+    let gateway = Gateway::builder(tried).samples(taken).start().await?;
     let addresses = gateway.addresses();
     let (mut failed, mut seen) = (0, 0);
     for test in tests {
         let counters = gateway.sources().into_iter().find(|one| one.name == test.source);
-        let to = addresses.get(&test.source).copied();
+        let to = match inlets.get(&test.source) {
+            Some(inlet) => Some(To::Inlet(inlet)),
+            None => addresses.get(&test.source).copied().map(To::Address),
+        };
         let source = config.source(&test.source);
         let (Some(counters), Some(to), Some(source)) = (counters, to, source) else {
             anyhow::bail!("the source {} does not run", test.source);
@@ -132,7 +146,7 @@ async fn run_all(
         // A source may well end a connection for what comes over it; then it has counted that.
         let told = after.received_items > before.received_items && wrong.is_empty();
         if let (Some(trouble), false) = (trouble, told) {
-            wrong.push(format!("the connection: {trouble:#}"));
+            wrong.push(format!("the sample: {trouble:#}"));
         }
         writeln!(out, "{} {}", if wrong.is_empty() { "holds " } else { "FAILED" }, test.name)?;
         for line in &wrong {
@@ -142,6 +156,15 @@ async fn run_all(
     }
     gateway.stop(PATIENCE).await;
     Ok(failed)
+}
+
+/// Where a sample goes.
+#[derive(Clone, Copy)]
+enum To<'i> {
+    /// To a source that listens.
+    Address(SocketAddr),
+    /// To one that connects.
+    Inlet(&'i Inlet),
 }
 
 /// The configuration with the same sources, rules and limits, that touches nothing outside.
@@ -169,6 +192,8 @@ fn tried(config: &Config, tests: &[&TestConfig], dir: &Path) -> Config {
                 gravwell.secret = Some(SecretFrom::Literal(SECRET.to_owned()));
             }
             SourceKind::Hydra(hydra) => (hydra.tls, hydra.token) = (None, None),
+            SourceKind::Amqp(amqp) => amqp.broker = AmqpBroker::default(),
+            SourceKind::Loggregator(loggregator) => loggregator.tls = ClientTls::default(),
             _ => {}
         }
         if let Some((listen, _)) = source.binding_mut() {
@@ -191,10 +216,14 @@ fn tried(config: &Config, tests: &[&TestConfig], dir: &Path) -> Config {
 async fn send(
     test: &TestConfig,
     source: &SourceConfig,
-    to: SocketAddr,
+    to: To<'_>,
     counters: &SourceCounters,
     received: u64,
 ) -> anyhow::Result<()> {
+    let to = match to {
+        To::Address(to) => to,
+        To::Inlet(inlet) => return give(test, source, inlet).await,
+    };
     let datagrams = match &source.kind {
         SourceKind::GraphiteUdp(_) => true,
         SourceKind::GraphiteUnix(unix) => unix.socket == UnixSocket::Datagram,
@@ -219,6 +248,23 @@ async fn send(
         bytes.push(b'\n');
     }
     feed(&arguments(test, source, to)?, bytes).await
+}
+
+/// Gives a sample to a source that connects: a message, or of envelopes one for each line.
+async fn give(test: &TestConfig, source: &SourceConfig, inlet: &Inlet) -> anyhow::Result<()> {
+    let bodies: Vec<&[u8]> = match (&test.sample, &source.kind) {
+        (Sample::Lines(text), SourceKind::Loggregator(_)) => {
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            lines.map(str::as_bytes).collect()
+        }
+        (Sample::Lines(text), _) => vec![text.as_bytes()],
+        (Sample::Bytes(bytes), _) => vec![bytes],
+    };
+    for body in bodies {
+        let message = Message { key: test.key.clone().unwrap_or_default(), body: body.to_vec() };
+        inlet.give(message).await.map_err(anyhow::Error::msg)?;
+    }
+    Ok(())
 }
 
 /// What `ingestry send` would be told.

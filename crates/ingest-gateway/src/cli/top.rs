@@ -111,6 +111,7 @@ fn screen(now: &Value, before: &Value) -> String {
     // A new process counts from the beginning.
     let since = if span > 0.0 { Some((before, span)) } else { None };
     let log = &now["log"];
+    let wide = name_width(now);
     let mut text = String::new();
     let mut line = |of: std::fmt::Arguments<'_>| {
         let _ = writeln!(text, "{of}");
@@ -136,7 +137,7 @@ fn screen(now: &Value, before: &Value) -> String {
     ));
     line(format_args!(""));
     line(format_args!(
-        "{:<18} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
+        "{:<wide$} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
         "SOURCE", "TYPE", "items/s", "bytes/s", "accepted", "refused", "open"
     ));
     for source in rows(&now["sources"]) {
@@ -144,7 +145,7 @@ fn screen(now: &Value, before: &Value) -> String {
         let items = rate(source, had, |source| count(&source["received"]["items"]));
         let bytes = rate(source, had, |source| count(&source["received"]["bytes"]));
         line(format_args!(
-            "{:<18} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
+            "{:<wide$} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
             name(source),
             source["type"].as_str().unwrap_or_default(),
             number(items),
@@ -174,15 +175,38 @@ fn screen(now: &Value, before: &Value) -> String {
             ));
         }
     }
+    if rows(&now["rules"]).next().is_some() {
+        line(format_args!(""));
+        line(format_args!(
+            "{:<wide$} {:<18} {:>9} {:>11} {:>9}",
+            "RULE", "ACTION", "dropped/s", "kept", "dropped"
+        ));
+    }
     for rule in rows(&now["rules"]) {
-        let (kept, dropped) = (count(&rule["kept"]), count(&rule["dropped"]));
-        let (kept, dropped) = (number(kept), number(dropped));
-        line(format_args!("rule {:<13} kept {kept}, dropped {dropped}", name(rule)));
+        let had = since.and_then(|(had, span)| Some((named(&had["rules"], rule)?, span)));
+        line(format_args!(
+            "{:<wide$} {:<18} {:>9} {:>11} {:>9}",
+            name(rule),
+            rule["action"].as_str().unwrap_or_default(),
+            number(rate(rule, had, |rule| count(&rule["dropped"]))),
+            number(count(&rule["kept"])),
+            number(count(&rule["dropped"])),
+        ));
+    }
+    if rows(&now["limits"]).next().is_some() {
+        line(format_args!(""));
+        line(format_args!(
+            "{:<wide$} {:<18} {:>9} {:>11} {:>9} {:>9}",
+            "LIMIT", "ON LIMIT", "passed/s", "passed", "dropped", "waits"
+        ));
     }
     for limit in rows(&now["limits"]) {
+        let had = since.and_then(|(had, span)| Some((named(&had["limits"], limit)?, span)));
         line(format_args!(
-            "limit {:<12} passed {}, dropped {}, {} waits",
+            "{:<wide$} {:<18} {:>9} {:>11} {:>9} {:>9}",
             name(limit),
+            limit["on_limit"].as_str().unwrap_or_default(),
+            number(rate(limit, had, |limit| count(&limit["passed"]))),
             number(count(&limit["passed"])),
             number(count(&limit["dropped"])),
             number(count(&limit["waits"])),
@@ -190,7 +214,7 @@ fn screen(now: &Value, before: &Value) -> String {
     }
     line(format_args!(""));
     line(format_args!(
-        "{:<18} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
+        "{:<wide$} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
         "DESTINATION", "TYPE", "entries/s", "lag", "oldest", "lost", "links"
     ));
     for output in rows(&now["outputs"]) {
@@ -199,7 +223,7 @@ fn screen(now: &Value, before: &Value) -> String {
         let links: Vec<_> = rows(&output["links"]).collect();
         let up = links.iter().filter(|link| link["state"] == "up").count();
         line(format_args!(
-            "{:<18} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
+            "{:<wide$} {:<18} {:>9} {:>11} {:>9} {:>9} {:>6}",
             name(output),
             output["type"].as_str().unwrap_or_default(),
             number(confirmed),
@@ -218,6 +242,13 @@ fn screen(now: &Value, before: &Value) -> String {
         }
     }
     text
+}
+
+/// The width of the first column: that of the longest name, if a screen of 100 columns has room for it.
+fn name_width(now: &Value) -> usize {
+    let lists = ["sources", "rules", "limits", "outputs"];
+    let names = lists.iter().flat_map(|list| rows(&now[*list])).map(name);
+    names.map(|name| name.chars().count()).max().unwrap_or(0).clamp(18, 32)
 }
 
 fn rows(list: &Value) -> impl Iterator<Item = &Value> {
@@ -310,6 +341,25 @@ mod tests {
         assert_eq!(line("  refused"), "refused: field_count 4");
         assert_eq!(line("out"), "out gravwell 10.0k 25.0k 3.0 s 0 1/2");
         assert_eq!(line("  link"), "link down: nobody there");
+    }
+
+    #[test]
+    fn rules_and_limits_stand_in_columns_of_their_own() {
+        let decided = |dropped: u64| {
+            json!({
+                "uptime_seconds": dropped as f64,
+                "rules": [{ "name": "no debug", "action": "drop", "kept": 7, "dropped": dropped }],
+                "limits": [{ "name": "a name that is longer", "on_limit": "block",
+                    "passed": 9, "dropped": 0, "waits": dropped }],
+            })
+        };
+        let text = screen(&decided(40), &decided(20));
+        let at = |line: &str, word: &str| text.lines().find(|l| l.starts_with(line))?.find(word);
+        assert_eq!(at("no debug", "drop"), at("RULE", "ACTION"), "{text}");
+        assert_eq!(at("a name that is longer", "block"), at("RULE", "ACTION"), "{text}");
+        let rule = text.lines().find(|line| line.starts_with("no debug")).unwrap();
+        assert_eq!(rule.split_whitespace().skip(2).collect::<Vec<_>>(), ["drop", "1", "7", "40"]);
+        assert!(!screen(&look(2.0, 5, 0), &look(1.0, 5, 0)).contains("RULE"), "there are none");
     }
 
     #[test]

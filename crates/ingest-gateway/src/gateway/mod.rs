@@ -24,6 +24,7 @@ use crate::counters::{SourceCounters, Totals};
 use crate::inherited::Inherited;
 use crate::sidecars;
 use crate::sources::Decoding;
+use crate::sources::samples::Samples;
 
 pub use error::GatewayError;
 pub(crate) use listener::Socket;
@@ -41,6 +42,7 @@ pub struct Builder {
     config: Config,
     destinations: Vec<(String, SharedDestination)>,
     inherited: Inherited,
+    samples: BTreeMap<String, Samples>,
 }
 
 impl Builder {
@@ -57,6 +59,13 @@ impl Builder {
     #[must_use]
     pub fn destination(mut self, name: impl Into<String>, destination: SharedDestination) -> Self {
         self.destinations.push((name.into(), destination));
+        self
+    }
+
+    /// Sources that connect, by name, which take samples instead.
+    #[must_use]
+    pub(crate) fn samples(mut self, samples: BTreeMap<String, Samples>) -> Self {
+        self.samples = samples;
         self
     }
 
@@ -107,11 +116,16 @@ impl Gateway {
     /// A gateway with this configuration.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, destinations: Vec::new(), inherited: Inherited::default() }
+        Builder {
+            config,
+            destinations: Vec::new(),
+            inherited: Inherited::default(),
+            samples: BTreeMap::new(),
+        }
     }
 
     async fn start(builder: Builder) -> Result<Self, GatewayError> {
-        let Builder { config, destinations, mut inherited } = builder;
+        let Builder { config, destinations, mut inherited, mut samples } = builder;
         // Addresses first: who is refused one has not touched the log.
         let mut sockets = Vec::new();
         for source in &config.sources {
@@ -135,7 +149,11 @@ impl Gateway {
         let with = Surroundings::new(&muxer, &config, &policy, &decoding);
         let mut prepared = Vec::new();
         for (source, socket) in config.sources.iter().zip(sockets) {
-            prepared.push(Prepared::new(source, socket, None, &with)?);
+            let made = Prepared::new(source, socket, None, &with)?;
+            prepared.push(match samples.remove(&source.name) {
+                Some(samples) => made.sampled(samples),
+                None => made,
+            });
         }
         let inner = Arc::new(Inner::new(muxer));
         let mut units = Units::default();

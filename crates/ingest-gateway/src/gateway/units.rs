@@ -38,6 +38,7 @@ use crate::sources::hydra::Hydra;
 #[cfg(feature = "kafka")]
 use crate::sources::kafka::{self, Kafka};
 use crate::sources::loggregator::Loggregator;
+use crate::sources::samples::Samples;
 use crate::sources::transport::Wrapping;
 use crate::sources::{
     Allowed, Context, Decoding, RejectLog, RejectStore, graphite, graphite_udp, gravwell, hydra,
@@ -221,6 +222,14 @@ impl Prepared {
             // The secret may have been made just now.
             files: if first { files(config, with.dir) } else { found },
         })
+    }
+}
+
+impl Prepared {
+    /// Takes samples instead of connecting: for a source that connects.
+    pub(super) fn sampled(mut self, samples: Samples) -> Self {
+        self.service = Service::Sampled(Box::new(self.service), samples);
+        self
     }
 }
 
@@ -438,6 +447,8 @@ enum Service {
     Amqp(Box<Amqp>),
     #[cfg(feature = "kafka")]
     Kafka(Box<Kafka>),
+    /// One of those that connect, with samples in the place of a server's messages.
+    Sampled(Box<Self>, Samples),
 }
 
 impl Service {
@@ -456,6 +467,15 @@ impl Service {
             Self::Gravwell(listener, gravwell) => gravwell::serve(listener, *gravwell, cx).await,
             Self::Hydra(listener, hydra) => hydra::serve(listener, *hydra, cx, view).await,
             Self::Loggregator(loggregator) => loggregator::serve(*loggregator, cx).await,
+            Self::Sampled(source, samples) => match *source {
+                #[cfg(feature = "amqp")]
+                Self::Amqp(amqp) => amqp::sampled(*amqp, cx, samples).await,
+                Self::Loggregator(loggregator) => {
+                    loggregator::sampled(*loggregator, cx, samples).await;
+                }
+                // Those that listen are sent theirs; who gives one here hears that nobody takes it.
+                _ => drop(samples),
+            },
         }
     }
 }

@@ -14,6 +14,7 @@ use ingest_mux::{RefusedError, SendError, Ticket};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::samples::Samples;
 use super::{Context, graphite_time, unix_nanos};
 use crate::config::{AmqpAck, AmqpName, AmqpSource};
 use crate::counters::Totals;
@@ -101,6 +102,18 @@ pub(crate) async fn serve(mut amqp: Amqp, cx: Context) {
     }
 }
 
+/// Takes samples in the place of a broker's messages until the gateway stops.
+pub(crate) async fn sampled(mut amqp: Amqp, cx: Context, mut samples: Samples) {
+    let mut stopping = cx.stopping.clone();
+    let mut link = Link { amqp: &mut amqp, cx: &cx, peer: None, out: VecDeque::new() };
+    while let Some(given) = samples.next(&mut stopping).await {
+        link.take(&[(&given.message.key, &given.message.body)], 0).await;
+        let ticket = link.out.pop_front().and_then(|out| out.ticket);
+        let stored = done(&cx.source, ticket).await;
+        given.done(stored.map_err(|error| error.to_string()));
+    }
+}
+
 async fn stop(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
@@ -155,7 +168,10 @@ impl Link<'_> {
                 first = consumer.next(), if !stopped => {
                     let messages = more(&mut consumer, first?).await?;
                     backoff.reset();
-                    self.take(&messages).await;
+                    let tag = messages.last().map_or(0, |last| last.tag);
+                    let messages: Vec<_> =
+                        messages.iter().map(|m| (m.key.as_str(), m.body.as_slice())).collect();
+                    self.take(&messages, tag).await;
                 }
             }
         }
@@ -198,12 +214,12 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// Turns messages into entries and hands them over.
-    async fn take(&mut self, messages: &[Delivery]) {
-        let bytes: usize = messages.iter().map(|m| m.key.len() + 1 + m.body.len()).sum();
+    /// Turns messages, keys and bodies, into entries and hands them over. `tag`: the last one's.
+    async fn take(&mut self, messages: &[(&str, &[u8])], tag: u64) {
+        let bytes: usize = messages.iter().map(|(key, body)| key.len() + 1 + body.len()).sum();
         // Each line has the key before it, at worst.
-        let lines = |m: &Delivery| m.body.iter().filter(|byte| **byte == b'\n').count();
-        let keys: usize = messages.iter().map(|m| m.key.len() * lines(m)).sum();
+        let lines = |body: &[u8]| body.iter().filter(|byte| **byte == b'\n').count();
+        let keys: usize = messages.iter().map(|(key, body)| key.len() * lines(body)).sum();
         let wanted = (bytes + keys) as u64 * self.amqp.mapper.expansion();
         let source = &self.cx.source;
         let grant = match source.try_grant(wanted) {
@@ -216,7 +232,7 @@ impl Link<'_> {
         let arrival = unix_nanos();
         let now = graphite_time(arrival);
         let mut totals = Totals::new(self.cx.counters.reasons.len());
-        totals.received_bytes = messages.iter().map(|m| m.body.len() as u64).sum();
+        totals.received_bytes = messages.iter().map(|(_, body)| body.len() as u64).sum();
         let mut batch = source.batch(grant, arrival, self.cx.level);
         let src = self.peer.map_or(Address::NONE, Address::from_ip);
         let mut pushed = 0;
@@ -224,14 +240,14 @@ impl Link<'_> {
         let rules = &self.cx.rules;
         let mut limits = self.cx.limits.begin();
         let (decoding, name, verbose) = (&self.amqp.decoding, self.amqp.name, self.amqp.verbose);
-        for message in messages {
+        for (key, body) in messages {
             if verbose {
                 tracing::info!(
-                    source = %self.cx.counters.name, key = %message.key,
-                    body = %message.body.escape_ascii(), "A message."
+                    source = %self.cx.counters.name, %key, body = %body.escape_ascii(),
+                    "A message."
                 );
             }
-            mapper.routed(&message.key);
+            mapper.routed(key);
             let mut sink = |event: Event<'_>| {
                 totals.received_items += 1;
                 match event {
@@ -258,7 +274,7 @@ impl Link<'_> {
                     _ => totals.received_items -= 1,
                 }
             };
-            decode_message(decoding, name, message.key.as_bytes(), &message.body, now, &mut sink);
+            decode_message(decoding, name, key.as_bytes(), body, now, &mut sink);
         }
         let sent = batch.finish();
         totals.accepted_entries = sent.entries;
@@ -272,9 +288,7 @@ impl Link<'_> {
             None | Some(SendError::Refused(RefusedError::TooLarge { .. })) => false,
             Some(_) => true,
         };
-        if let Some(last) = messages.last() {
-            self.out.push_back(Out { tag: last.tag, ticket: sent.ticket, refused });
-        }
+        self.out.push_back(Out { tag, ticket: sent.ticket, refused });
         let mut stopping = self.cx.stopping.clone();
         let _ = timeout(limits.hold(), stop(&mut stopping)).await;
     }

@@ -253,7 +253,8 @@ impl One {
             }
         };
         let decoding = self.cx.decoding.clone();
-        let turn = decoding.turn(connection.pending()).await;
+        let company = self.cx.source.has_company();
+        let turn = decoding.turn(connection.pending(), company).await;
         let arrival = unix_nanos();
         let now = graphite_time(arrival);
         let mut totals = Totals::new(self.cx.counters.reasons.len());

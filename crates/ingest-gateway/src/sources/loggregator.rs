@@ -7,14 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ingest_entry::{Entry, TagId};
 use loggregator_consumer::client::{
     Consumer, Filter, Gateway, Item, Messages, Query, TlsOptions, TokenSource, TrafficController,
     WhenFull,
 };
+use loggregator_consumer::{Message, dropsonde, json, legacy, v2};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::samples::Samples;
 use super::{Context, unix_nanos};
 use crate::config::{
     LoggregatorKind, LoggregatorReads, LoggregatorSource, LoggregatorWhenFull, SecretFrom,
@@ -140,6 +143,56 @@ pub(crate) async fn serve(source: Loggregator, cx: Context) {
         }
     }
     while streams.join_next().await.is_some() {}
+}
+
+/// Takes samples in the place of a server's messages until the gateway stops: an envelope as JSON, or
+/// a message of the older generations in its binary form, as this source reads them.
+pub(crate) async fn sampled(source: Loggregator, cx: Context, mut samples: Samples) {
+    let (reads, apps) = (source.config.reads, &source.config.apps);
+    let app = match reads {
+        LoggregatorReads::Stream | LoggregatorReads::Tail => apps.first(),
+        LoggregatorReads::Gateway | LoggregatorReads::Firehose => None,
+    };
+    let mut mapper = source.mapper(app, cx.maker.clone());
+    let mut stopping = cx.stopping.clone();
+    while let Some(given) = samples.next(&mut stopping).await {
+        let bytes = Bytes::from(given.message.body.clone());
+        let mut round = Round::new(&cx);
+        match reads {
+            LoggregatorReads::Gateway => {
+                // As the gateway sends it: a fault costs what it would there.
+                let event = [b"{\"batch\":[", &bytes[..], b"]}"].concat();
+                let batch = json::decode_batch(&Bytes::from(event));
+                let envelopes = batch.envelopes.into_iter();
+                envelopes.for_each(|one| round.take(Item::Message(one), &mut mapper));
+                if let Some(fault) = batch.fault {
+                    let error = fault.to_string();
+                    let lost = Item::<v2::Envelope>::Undecodable { bytes, error };
+                    round.take(lost, &mut mapper);
+                }
+            }
+            LoggregatorReads::Firehose | LoggregatorReads::Stream => {
+                round.take(decoded::<dropsonde::Envelope>(bytes), &mut mapper);
+            }
+            LoggregatorReads::Tail => {
+                round.take(decoded::<legacy::LogMessage>(bytes), &mut mapper);
+            }
+        }
+        let stored = match round.hand_over().await {
+            Ok(None) => Ok(()),
+            Ok(Some(ticket)) => cx.source.done(&ticket).await.map_err(|error| error.to_string()),
+            Err(()) => Err("the log takes no more".to_owned()),
+        };
+        given.done(stored);
+    }
+}
+
+/// What a stream would give for these bytes.
+fn decoded<M: Message<Bytes>>(bytes: Bytes) -> Item<M> {
+    match M::decode(&bytes) {
+        Ok(message) => Item::Message(message),
+        Err(error) => Item::Undecodable { error: error.to_string(), bytes },
+    }
 }
 
 /// Hands messages over to the log until the stream ends or the gateway stops.

@@ -16,6 +16,7 @@ pub(crate) mod loggregator;
 mod rate;
 mod reject_log;
 mod reject_store;
+pub(crate) mod samples;
 pub(crate) mod transport;
 mod unread;
 

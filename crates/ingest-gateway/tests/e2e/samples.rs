@@ -168,3 +168,121 @@ fn a_file_that_is_wrong_or_has_no_tests_is_a_usage_error() {
     let checked = ended(work.path(), &["check", "in.toml"]);
     assert_eq!(checked.status.code(), Some(2), "check says so, too: {checked:?}");
 }
+
+/// The messages are from vectors: `logmessage.jsonl` lm-000, `dropsonde.jsonl` ds-000.
+const CONNECTING: &str = r#"
+[sources.rlp]
+type = "loggregator"
+endpoint = "https://log-stream.example.com"
+token = "env:PATH"
+tag = "cf"
+org_tags = { retail = "cf-retail" }
+[sources.tail]
+type = "loggregator"
+endpoint = "wss://loggregator.example.com:4443"
+token = "env:PATH"
+read = "tail"
+apps = ["55fdb274-d6c9-4b8c-9b1f-9b7e7f3a346c"]
+tag = "old"
+app_tags = { 55fdb274-d6c9-4b8c-9b1f-9b7e7f3a346c = "shop" }
+[sources.firehose]
+type = "loggregator"
+endpoint = "wss://doppler.example.com:443"
+token = "env:PATH"
+read = "firehose"
+tag = "fire"
+[destinations.kept]
+type = "store"
+[[tests]]
+name = "envelopes"
+source = "rlp"
+lines = """
+{"timestamp":"1700000000123456789","log":{"payload":"aGVsbG8=","type":"OUT"}}
+
+{"timestamp":"1700000000123456790","tags":{"organization_name":"retail"},"log":{"payload":"YnV5"}}
+{"timestamp":"x"}
+{"timest
+"""
+entries = [
+  { tag = "cf", data = "hello", to = ["kept"] },
+  { tag = "cf-retail", data = "buy", to = ["kept"] },
+]
+rejected = { undecodable = 2 }
+[[tests]]
+name = "a line"
+source = "tail"
+base64 = """
+ChBIZWxsbyB5OGI3bXttMHt0EAEYqvy929OZ8oAnIiQ1NWZkYjI3NC1kNmM5LTRiOGMtOWIxZi05
+YjdlN2YzYTM0NmMyATBCA0FwcA==
+"""
+entries = [{ tag = "shop", data = "Hello y8b7m{m0{t" }]
+[[tests]]
+name = "no line"
+source = "tail"
+hex = "ff"
+rejected = { undecodable = 1 }
+[[tests]]
+name = "an envelope of the firehose"
+source = "firehose"
+base64 = """
+CgNyZXAQBTCVmpfs45/nyxdCVwoSaGVsbG8gOnEzdT0vdXR7ODM1EAEYmpqX7OOf58sXIiQ0MzNj
+YTlmMC1iMzg3LWVlNTQtMDI3MS00ZjkzZDI1YmMwNDUqDEFQUC9QUk9DL1dFQjIBMGoCY2ZyCmRp
+ZWdvLWNlbGx6JDA5MGM5MmYwLWFhMmQtZmIzNy0xZTZiLTUzNTI1ZGVlZjhmY4IBCjEwLjAuMTYu
+MTKKARMKDHByb2Nlc3NfdHlwZRIDd2ViigExCglzb3VyY2VfaWQSJDQzM2NhOWYwLWIzODctZWU1
+NC0wMjcxLTRmOTNkMjViYzA0NQ==
+"""
+entries = [{ tag = "fire", data = "hello :q3u=/ut{835" }]
+"#;
+
+#[test]
+fn sources_that_connect_are_given_messages() {
+    let work = tempfile::tempdir().unwrap();
+    let (code, out, err) = test(work.path(), CONNECTING, &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.ends_with("4 tests: 4 hold, 0 do not\n"), "{out}");
+    let changed =
+        CONNECTING.replace("undecodable = 2", "undecodable = 1").replace("\"buy\"", "\"by\"");
+    let (code, out, _) = test(work.path(), &changed, &["--only", "envelopes"]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("entry 2: data: found \"buy\", expected \"by\""), "{out}");
+    assert!(out.contains("rejected for undecodable: found 2, expected 1"), "{out}");
+}
+
+#[cfg(feature = "amqp")]
+#[test]
+fn messages_of_a_broker_have_keys() {
+    let work = tempfile::tempdir().unwrap();
+    let config = r#"
+[sources.broker]
+type = "amqp"
+AMQP_HOST = "192.0.2.1"
+AMQP_PASSWORD = "env:PATH"
+name = "auto"
+tag = "q-{key.0|none}"
+ENABLE_AMQP = false
+[destinations.kept]
+type = "store"
+[[tests]]
+name = "the name in the key"
+source = "broker"
+key = "web.requests"
+lines = "1.50 1700000000\n2 1700000001"
+entries = [
+  { tag = "q-web", data = "web.requests 1.5 1700000000", to = ["kept"] },
+  { tag = "q-web", data = "web.requests 2 1700000001" },
+]
+[[tests]]
+name = "the name in the body"
+source = "broker"
+base64 = "ZGIgMyAxNzAwMDAwMDAwCm5vbnNlbnNl"
+entries = [{ tag = "q-none", data = "db 3 1700000000" }]
+rejected = { field_count = 1 }
+"#;
+    let (code, out, err) = test(work.path(), config, &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.ends_with("2 tests: 2 hold, 0 do not\n"), "{out}");
+    let changed = config.replace("key = \"web.requests\"", "key = \"app.requests\"");
+    let (code, out, _) = test(work.path(), &changed, &[]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("entry 1: tag: found \"q-app\", expected \"q-web\""), "{out}");
+}

@@ -86,7 +86,7 @@ function sourceCard(source, then, span) {
     if (replaced > 0) notes.push([`tags with something replaced: ${number(replaced)} entries`, ""]);
   }
   if (source.kernel_drops > 0) notes.push([`dropped by the kernel: ${number(source.kernel_drops)} datagrams`, "bad"]);
-  if (source.children && source.children.length > 0) notes.push([`${source.children.length} ingesters behind it`, ""]);
+  if (source.children && source.children.length > 0) notes.push([`${source.children.length} ${source.children.length === 1 ? "ingester" : "ingesters"} behind it`, ""]);
   if (!source.balanced) notes.push(["its accounts do not add up: a bug", "bad"]);
   return card(source.name, [source.type, source.listen].filter(Boolean).join(" · "), rows, notes);
 }
@@ -173,7 +173,7 @@ function show(now) {
   const span = then ? now.uptime_seconds - then.uptime_seconds : 0;
   pill("health", now.ready ? "takes data" : `not ready: the log is ${now.log.health}`, now.ready);
   pill("balance", now.balanced ? "accounts balanced" : "accounts do not add up", now.balanced);
-  id("about").textContent = `${now.version}, up ${seconds(now.uptime_seconds)}, ${number(now.tags)} tags`;
+  id("about").textContent = `${now.version}, up ${seconds(now.uptime_seconds)}, ${number(now.tags)} ${now.tags === 1 ? "tag" : "tags"}`;
   const inRate = grown(now.log, then && then.log, span, (log) => log.accepted);
   const outRate = now.outputs.reduce((all, output) =>
     all + grown(output, then && byName(then.outputs, output.name), span, (one) => one.confirmed), 0);
