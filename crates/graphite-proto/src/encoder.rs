@@ -5,7 +5,7 @@ use std::io::Write as _;
 use crate::MetricRef;
 use crate::pickle::PickleEncoder;
 use crate::protobuf::ProtobufEncoder;
-use crate::sending::{Sendable, Unsendable};
+use crate::sending::{EncodeError, Sendable};
 
 /// What a server reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -30,7 +30,7 @@ pub enum Wire {
 /// encoder.push(&MetricRef::new("a.b", 2.5, Timestamp::from_seconds(7)), &mut stream)?;
 /// encoder.flush(&mut stream);
 /// assert_eq!(stream, b"a.b 2.5 7\n");
-/// # Ok::<(), graphite_proto::Unsendable>(())
+/// # Ok::<(), graphite_proto::EncodeError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct PointEncoder {
@@ -72,8 +72,8 @@ impl PointEncoder {
     /// Adds a point. What is complete by it, a line or a frame that is full, is appended to `out`.
     ///
     /// # Errors
-    /// [`Unsendable`] for a point that receivers refuse, or misread. Nothing was added.
-    pub fn push(&mut self, metric: &MetricRef<'_>, out: &mut Vec<u8>) -> Result<(), Unsendable> {
+    /// [`EncodeError`] for a point that receivers refuse, or misread. Nothing was added.
+    pub fn push(&mut self, metric: &MetricRef<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match &mut self.kind {
             Kind::Lines => line(metric, self.infinite, out),
             Kind::Pickle(encoder) => encoder.push(metric, out),
@@ -102,7 +102,7 @@ impl PointEncoder {
 }
 
 /// A line: whole seconds, integers as they were, else the shortest decimal.
-fn line(metric: &MetricRef<'_>, infinite: bool, out: &mut Vec<u8>) -> Result<(), Unsendable> {
+fn line(metric: &MetricRef<'_>, infinite: bool, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let point = Sendable::new(metric, infinite)?;
     if !metric.verbatim.is_empty() && metric.timestamp().nanos == 0 {
         out.extend_from_slice(metric.verbatim);
@@ -125,7 +125,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_650_000_000);
 
-    fn lines(options: &Options, input: &[u8]) -> (String, Vec<Unsendable>) {
+    fn lines(options: &Options, input: &[u8]) -> (String, Vec<EncodeError>) {
         let mut encoder = PointEncoder::new(Wire::Lines, 500);
         let (mut out, mut refused) = (Vec::new(), Vec::new());
         decode_datagram(options, input, NOW, &mut |event| {
@@ -147,7 +147,7 @@ mod tests {
         let input = "a inf 7\n\u{e9}\u{a0}x 1 7\nb 1 7\n".as_bytes();
         let (sent, refused) = lines(&Options::default(), input);
         assert_eq!(sent, "b 1 7\n");
-        assert_eq!(refused, [Unsendable::Value, Unsendable::Character]);
+        assert_eq!(refused, [EncodeError::Value, EncodeError::Character]);
     }
 
     #[test]

@@ -66,6 +66,6 @@ pub use reason::{Event, MAX_REJECTED_LINE, RejectReason, Rejected};
 pub use sanitise::{SANITISE_ALLOWED, sanitise, sanitise_with};
 #[cfg(feature = "sender")]
 pub use sender::{Backoff, Connect, Link, Sender, SenderOptions, Tcp};
-pub use sending::Unsendable;
+pub use sending::EncodeError;
 pub use stream::{Format, StreamDecoder};
 pub use time::Timestamp;

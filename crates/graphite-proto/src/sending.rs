@@ -8,7 +8,7 @@ use crate::MetricRef;
 /// Why a point cannot be sent: its receiver would refuse it, misread it, or close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unsendable {
+pub enum EncodeError {
     /// The path is empty, or not UTF-8.
     #[error("path is empty or not UTF-8")]
     Path,
@@ -45,19 +45,19 @@ pub(crate) struct Sendable<'a> {
 
 impl<'a> Sendable<'a> {
     /// The point, where all receivers read it alike.
-    pub(crate) fn new(metric: &MetricRef<'a>, infinite: bool) -> Result<Self, Unsendable> {
+    pub(crate) fn new(metric: &MetricRef<'a>, infinite: bool) -> Result<Self, EncodeError> {
         if metric.lossy.is_some() {
-            return Err(Unsendable::Path);
+            return Err(EncodeError::Path);
         }
         let path = metric.canonical_path();
         check_path(&path)?;
         let value = metric.value();
         if value.is_nan() || (value.is_infinite() && !infinite) {
-            return Err(Unsendable::Value);
+            return Err(EncodeError::Value);
         }
         let seconds = metric.timestamp().seconds;
         if !(0..=MAX_SECONDS).contains(&seconds) {
-            return Err(Unsendable::Timestamp);
+            return Err(EncodeError::Timestamp);
         }
         // Integers have no negative zero.
         let text = metric.integer().filter(|text| *text != "-0");
@@ -66,17 +66,17 @@ impl<'a> Sendable<'a> {
     }
 }
 
-fn check_path(path: &str) -> Result<(), Unsendable> {
+fn check_path(path: &str) -> Result<(), EncodeError> {
     if path.is_empty() {
-        return Err(Unsendable::Path);
+        return Err(EncodeError::Path);
     }
     if path.len() > MAX_PATH {
-        return Err(Unsendable::Length);
+        return Err(EncodeError::Length);
     }
     // Python also takes these four for white space, which they are no more in Unicode.
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\x1c'..='\x1f');
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
-    if plain || !path.chars().any(bad) { Ok(()) } else { Err(Unsendable::Character) }
+    if plain || !path.chars().any(bad) { Ok(()) } else { Err(EncodeError::Character) }
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::Timestamp;
 
-    fn check(path: &str, value: f64, seconds: i64) -> Result<String, Unsendable> {
+    fn check(path: &str, value: f64, seconds: i64) -> Result<String, EncodeError> {
         let metric = MetricRef::new(path, value, Timestamp::from_seconds(seconds));
         Sendable::new(&metric, false).map(|point| point.path.into_owned())
     }
@@ -94,15 +94,15 @@ mod tests {
         assert_eq!(check("a.b", 1.0, 0).as_deref(), Ok("a.b"));
         assert_eq!(check("a.é", 1.0, 0).as_deref(), Ok("a.é"));
         assert_eq!(check("a;y=1;x=2", 1.0, 0).as_deref(), Ok("a;x=2;y=1"));
-        assert_eq!(check("", 1.0, 0), Err(Unsendable::Path));
+        assert_eq!(check("", 1.0, 0), Err(EncodeError::Path));
         for path in ["a b", "a\nb", "a\x1cb", "a\u{85}b", "a\u{3000}b", "a\0b", "a\x7fb"] {
-            assert_eq!(check(path, 1.0, 0), Err(Unsendable::Character), "{path:?}");
+            assert_eq!(check(path, 1.0, 0), Err(EncodeError::Character), "{path:?}");
         }
-        assert_eq!(check(&"a".repeat(8193), 1.0, 0), Err(Unsendable::Length));
-        assert_eq!(check("a", f64::NAN, 0), Err(Unsendable::Value));
-        assert_eq!(check("a", f64::NEG_INFINITY, 0), Err(Unsendable::Value));
-        assert_eq!(check("a", 1.0, -1), Err(Unsendable::Timestamp));
-        assert_eq!(check("a", 1.0, 253_402_300_800), Err(Unsendable::Timestamp));
+        assert_eq!(check(&"a".repeat(8193), 1.0, 0), Err(EncodeError::Length));
+        assert_eq!(check("a", f64::NAN, 0), Err(EncodeError::Value));
+        assert_eq!(check("a", f64::NEG_INFINITY, 0), Err(EncodeError::Value));
+        assert_eq!(check("a", 1.0, -1), Err(EncodeError::Timestamp));
+        assert_eq!(check("a", 1.0, 253_402_300_800), Err(EncodeError::Timestamp));
         let metric = MetricRef::new("a", f64::INFINITY, Timestamp::default());
         assert!(Sendable::new(&metric, true).is_ok());
     }

@@ -34,7 +34,7 @@ pub enum Command<'a> {
 /// The message is neither a command nor a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("BAD_REQUEST:Not a valid message. Use 'HELP' for help.")]
-pub struct NotAMessage;
+pub struct CommandError;
 
 impl<'a> Command<'a> {
     /// Reads a message, tried as payload, `SET` and `HELP` in this order.
@@ -43,14 +43,14 @@ impl<'a> Command<'a> {
     /// `multiline` is set and it is a payload.
     ///
     /// # Errors
-    /// [`NotAMessage`]; the session goes on.
-    pub fn parse(text: &'a str, multiline: bool) -> Result<Self, NotAMessage> {
+    /// [`CommandError`]; the session goes on.
+    pub fn parse(text: &'a str, multiline: bool) -> Result<Self, CommandError> {
         let is_command = text.starts_with("-c");
         if (is_command || !multiline) && has_line_terminator(text) {
-            return Err(NotAMessage);
+            return Err(CommandError);
         }
         let parsed = if is_command { command(text) } else { ingest(text) };
-        parsed.map(|(_, command)| command).map_err(|_| NotAMessage)
+        parsed.map(|(_, command)| command).map_err(|_| CommandError)
     }
 }
 
@@ -102,14 +102,14 @@ const fn is_blank(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Command<'_>, NotAMessage> {
+    fn parse(text: &str) -> Result<Command<'_>, CommandError> {
         Command::parse(text, false)
     }
 
     fn ingest(
         id: Option<&'static str>,
         payload: &'static str,
-    ) -> Result<Command<'static>, NotAMessage> {
+    ) -> Result<Command<'static>, CommandError> {
         Ok(Command::Ingest { id, payload })
     }
 
@@ -183,7 +183,7 @@ mod tests {
             "-c set\n",
             "-c \u{17f}et",
         ] {
-            assert_eq!(parse(sent), Err(NotAMessage), "{sent:?}");
+            assert_eq!(parse(sent), Err(CommandError), "{sent:?}");
         }
     }
 
@@ -192,6 +192,6 @@ mod tests {
         let sent = "-i 5 {\n  \"a\": 1\n}\u{2028}";
         let read = Command::parse(sent, true);
         assert_eq!(read, ingest(Some("5"), " {\n  \"a\": 1\n}\u{2028}"));
-        assert_eq!(Command::parse("-c set a = b\n", true), Err(NotAMessage));
+        assert_eq!(Command::parse("-c set a = b\n", true), Err(CommandError));
     }
 }

@@ -45,7 +45,7 @@ pub use client::{
     ClientError, ClientOptions, ClientReport, HydraClient, Others, Reconnect, Reply, Target,
     TargetError,
 };
-pub use command::{Command, NotAMessage, has_line_terminator};
+pub use command::{Command, CommandError, has_line_terminator};
 pub use failure::{Failure, FailureKind};
 pub use flight::{Decided, Flight};
 pub use ingestor::{Ingestor, Join, Later, Outcome, Outcomes};

@@ -8,7 +8,11 @@ use ingest_kafka::{
 use ingest_kafka::{Registry, RegistryOptions};
 
 #[cfg(feature = "avro")]
-use crate::config::KafkaRegistry;
+use crate::{
+    config::{KafkaRegistry, pem},
+    gateway::GatewayError,
+    secret::IngestSecretError,
+};
 
 use crate::config::{
     HydraDialect, HydraKafka, HydraSource, KafkaBrokers, KafkaCompression, KafkaFormat,
@@ -69,14 +73,19 @@ pub(crate) fn ingestor(hydra: &HydraSource, config: &HydraKafka) -> IngestorOpti
 
 /// A client of the registry, for what becomes Avro.
 #[cfg(feature = "avro")]
-pub(crate) fn registry(config: &KafkaRegistry) -> anyhow::Result<Registry> {
+pub(crate) fn registry(name: &str, config: &KafkaRegistry) -> Result<Registry, GatewayError> {
+    let named = || name.to_owned();
     let mut options = RegistryOptions::new(&config.url);
     if let (Some(user), Some(password)) = (&config.user, &config.password) {
-        let password = String::from_utf8_lossy(&password.read()?).into_owned();
-        options.credentials = Some((user.clone(), password));
+        let password = password.read().map_err(|error| GatewayError::Secret {
+            name: named(),
+            error: IngestSecretError::Read(error),
+        })?;
+        options.credentials = Some((user.clone(), String::from_utf8_lossy(&password).into_owned()));
     }
-    options.authority = config.ca.as_ref().map(std::fs::read).transpose()?;
+    let authority = config.ca.as_ref().map(pem).transpose();
+    options.authority = authority.map_err(|error| GatewayError::Tls { name: named(), error })?;
     options.timeout = config.timeout;
     options.fresh = config.fresh;
-    Ok(Registry::new(options)?)
+    Registry::new(options).map_err(|error| GatewayError::Registry { name: named(), error })
 }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingest_gateway::config::{
-    BadTags, Config, DestinationKind, Durability, Infinity, LimitPer, Loaded, LogFormat, LogLevel,
-    MAX_FILE, OnFull, OnLimit, Policy, Profile, Protocol, Rejected, Sample, SecretFrom, SourceKind,
+    BadTags, Config, DestinationKind, Durability, Infinity, LimitPer, LoadError, Loaded, LogFormat,
+    LogLevel, MAX_FILE, OnFull, OnLimit, Policy, Profile, Protocol, Sample, SecretFrom, SourceKind,
     Tagged, Values, load, parse,
 };
 
@@ -41,7 +41,7 @@ const EXAMPLE: &str = include_str!("configs/example.toml");
 /// Every file of cases that do not load.
 const BROKEN: [&str; 7] = [SYNTAX, LOG, SOURCES, UNITS, NAMES, PEERS, REST];
 
-fn read(text: &str) -> Result<Loaded, Rejected> {
+fn read(text: &str) -> Result<Loaded, LoadError> {
     parse(Path::new("f"), text.as_bytes())
 }
 
@@ -61,7 +61,7 @@ fn fine(text: &str) -> Config {
 }
 
 /// All that is reported, a line each.
-fn report(result: &Result<Loaded, Rejected>) -> String {
+fn report(result: &Result<Loaded, LoadError>) -> String {
     let mut lines = Vec::new();
     let warnings = match result {
         Ok(loaded) => {

@@ -20,6 +20,10 @@ use crate::options::{ConsumerOptions, StartFrom};
 use crate::producer::{end, millis};
 use crate::settings::Settings;
 
+/// Milliseconds after which the client looks again whether what was read ahead has room for more. Its
+/// own default is 1,000, in which whoever takes records has long had all of them.
+const FETCH_AGAIN: &str = "10";
+
 type Native = StreamConsumer<ReceivingContext>;
 
 /// A member of a group.
@@ -67,6 +71,17 @@ impl Positions {
         self.0.insert((topic.into(), partition), next);
     }
 
+    /// These records were read, in this order, and all before them in their partitions.
+    pub fn read_all(&mut self, messages: &[Message<'_>]) {
+        let mut rest = messages.iter().peekable();
+        while let Some(message) = rest.next() {
+            // Of those of a partition that come one behind the other the last says it for all.
+            if !rest.peek().is_some_and(|next| next.is_behind(message)) {
+                self.read(message);
+            }
+        }
+    }
+
     /// What either of them has read.
     pub fn merge(&mut self, other: Self) {
         for (place, next) in other.0 {
@@ -91,8 +106,9 @@ impl Consumer {
     pub fn new(settings: &Settings, options: &ConsumerOptions) -> Result<Self, Error> {
         let context = ReceivingContext::default();
         let shared = Arc::clone(&context.0);
-        let native: Native =
-            config(settings, options).create_with_context(context).map_err(Error::from)?;
+        let native: Native = config(settings, options)
+            .create_with_context(context)
+            .map_err(|error| Error::native(&error))?;
         let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
         native
             .subscribe(&topics)
@@ -107,7 +123,7 @@ impl Consumer {
     pub fn check(settings: &Settings, options: &ConsumerOptions) -> Result<(), Error> {
         let native: BaseConsumer<ReceivingContext> = config(settings, options)
             .create_with_context(ReceivingContext::default())
-            .map_err(Error::from)?;
+            .map_err(|error| Error::native(&error))?;
         end(native);
         Ok(())
     }
@@ -169,8 +185,8 @@ impl Consumer {
     /// [`Error`].
     pub fn pause(&self) -> Result<(), Error> {
         let Some(native) = &self.native else { return Ok(()) };
-        native.pause(&native.assignment()?)?;
-        Ok(())
+        let paused = native.assignment().and_then(|all| native.pause(&all));
+        paused.map_err(|error| Error::native(&error))
     }
 
     /// Fetches again.
@@ -179,8 +195,8 @@ impl Consumer {
     /// [`Error`].
     pub fn resume(&self) -> Result<(), Error> {
         let Some(native) = &self.native else { return Ok(()) };
-        native.resume(&native.assignment()?)?;
-        Ok(())
+        let resumed = native.assignment().and_then(|all| native.resume(&all));
+        resumed.map_err(|error| Error::native(&error))
     }
 
     /// Partitions that are this member's now.
@@ -217,6 +233,9 @@ fn config(settings: &Settings, options: &ConsumerOptions) -> ClientConfig {
     let mut config = settings.config();
     if config.get("partition.assignment.strategy").is_none() {
         config.set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    if config.get("fetch.queue.backoff.ms").is_none() {
+        config.set("fetch.queue.backoff.ms", FETCH_AGAIN);
     }
     config
         .set("group.id", &options.group)
@@ -284,7 +303,7 @@ impl<'a> Messages<'a> {
         let Some(stream) = &mut self.stream else { return Poll::Pending };
         match Pin::new(stream).poll_next(context) {
             Poll::Ready(Some(Ok(message))) => Poll::Ready(Ok(Message(message))),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(Error::native(&error))),
             // It does not end.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
@@ -296,6 +315,13 @@ impl<'a> Messages<'a> {
 pub struct Message<'a>(BorrowedMessage<'a>);
 
 impl Message<'_> {
+    /// Whether it is of the same partition, and not before that one.
+    fn is_behind(&self, other: &Self) -> bool {
+        self.partition() == other.partition()
+            && self.offset() >= other.offset()
+            && std::ptr::eq(self.0.topic_ptr(), other.0.topic_ptr())
+    }
+
     /// Its topic.
     #[must_use]
     pub fn topic(&self) -> &str {

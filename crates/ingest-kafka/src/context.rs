@@ -25,7 +25,7 @@ impl Troubles {
     }
 
     fn note(&self, error: &KafkaError, reason: &str) {
-        let kind = Error::from(error.clone()).kind();
+        let kind = Error::native(error).kind();
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // That all are down says less than why one of them is.
         let says_less = matches!(error, KafkaError::Global(code)
@@ -74,7 +74,7 @@ impl ClientContext for Sending {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "A Kafka producer is in trouble.");
-        if Error::from(error.clone()).kind() == ErrorKind::Fatal {
+        if Error::native(&error).kind() == ErrorKind::Fatal {
             let fatal = Error::new(ErrorKind::Fatal, reason);
             self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fatal);
         }
@@ -106,7 +106,7 @@ impl ProducerContext for SendingContext {
     fn delivery(&self, result: &DeliveryResult<'_>, pending: Arc<Pending>) {
         match result {
             Ok(_) => pending.confirm(),
-            Err((error, _)) => pending.fail(Error::from(error.clone())),
+            Err((error, _)) => pending.fail(Error::native(error)),
         }
         if self.0.waiting.load(Ordering::Acquire) > 0 {
             self.0.room.notify_waiters();
@@ -161,7 +161,7 @@ impl ConsumerContext for ReceivingContext {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
-            let error = Error::from(error);
+            let error = Error::native(&error);
             // What was not committed is read again.
             tracing::debug!(%error, "Offsets were not committed.");
         }

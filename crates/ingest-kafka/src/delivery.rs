@@ -28,17 +28,22 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Deliveries {
     pub(crate) pending: Arc<Pending>,
+    /// Records that went into the queue.
+    sent: AtomicU64,
     closed: bool,
 }
 
+/// What the thread that hears the answers has to touch: once for each record.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    /// Records without an answer, and one more until somebody waits.
+    /// Less one for each answer; it comes to 0 with the last, once it is known how many there are.
     left: AtomicU64,
-    confirmed: AtomicU64,
     bad: Mutex<Outcome>,
     done: Notify,
 }
+
+/// What is left while more may be sent: more than anybody sends.
+const OPEN: u64 = 1 << 62;
 
 impl Default for Deliveries {
     fn default() -> Self {
@@ -50,13 +55,14 @@ impl Deliveries {
     /// None yet.
     #[must_use]
     pub fn new() -> Self {
-        let pending = Pending {
-            left: AtomicU64::new(1),
-            confirmed: AtomicU64::new(0),
-            bad: Mutex::default(),
-            done: Notify::new(),
-        };
-        Self { pending: Arc::new(pending), closed: false }
+        let pending =
+            Pending { left: AtomicU64::new(OPEN), bad: Mutex::default(), done: Notify::new() };
+        Self { pending: Arc::new(pending), sent: AtomicU64::new(0), closed: false }
+    }
+
+    /// One more is in the queue. Its answer may have come already.
+    pub(crate) fn one_more(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until there is an answer for every record: nothing more may be sent under this one.
@@ -64,34 +70,30 @@ impl Deliveries {
     /// # Cancel safety
     /// It can be called again.
     pub async fn done(&mut self) -> Outcome {
+        let sent = *self.sent.get_mut();
         if !self.closed {
             self.closed = true;
-            self.pending.one_less();
+            self.pending.less(OPEN - sent);
         }
         while self.pending.left.load(Ordering::Acquire) > 0 {
             self.pending.done.notified().await;
         }
         let mut outcome = self.pending.lock().clone();
-        outcome.confirmed = self.pending.confirmed.load(Ordering::Acquire);
+        outcome.confirmed = sent - outcome.refused - outcome.failed;
         outcome
     }
 }
 
 impl Pending {
-    pub(crate) fn one_more(&self) {
-        self.left.fetch_add(1, Ordering::AcqRel);
-    }
-
-    pub(crate) fn one_less(&self) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+    fn less(&self, by: u64) {
+        if self.left.fetch_sub(by, Ordering::AcqRel) == by {
             // Kept for whoever waits next, if nobody does now.
             self.done.notify_one();
         }
     }
 
     pub(crate) fn confirm(&self) {
-        self.confirmed.fetch_add(1, Ordering::Release);
-        self.one_less();
+        self.less(1);
     }
 
     pub(crate) fn fail(&self, error: Error) {
@@ -105,7 +107,7 @@ impl Pending {
                 bad.failure.get_or_insert(error);
             }
         }
-        self.one_less();
+        self.less(1);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Outcome> {
@@ -126,9 +128,10 @@ mod tests {
 
         let mut some = Deliveries::new();
         let pending = Arc::clone(&some.pending);
-        (0..4).for_each(|_| pending.one_more());
+        // An answer may be faster than whoever counts.
+        pending.confirm();
+        (0..4).for_each(|_| some.one_more());
         let answers = tokio::spawn(async move {
-            pending.confirm();
             pending.fail(Error::new(ErrorKind::TooLarge, "large"));
             pending.fail(Error::new(ErrorKind::TimedOut, "late"));
             pending.fail(Error::new(ErrorKind::Connection, "later"));

@@ -78,9 +78,10 @@ impl Error {
     }
 }
 
-impl From<KafkaError> for Error {
-    fn from(error: KafkaError) -> Self {
-        match &error {
+impl Error {
+    /// What the library says. No `From`: its types are nobody's but ours.
+    pub(crate) fn native(error: &KafkaError) -> Self {
+        match error {
             KafkaError::ClientConfig(_, why, name, value) => {
                 // The value may be a secret.
                 let _ = value;
@@ -158,14 +159,14 @@ mod tests {
 
     #[test]
     fn errors_have_a_kind_and_words() {
-        let error = Error::from(KafkaError::MessageProduction(Code::MessageSizeTooLarge));
+        let error = Error::native(&KafkaError::MessageProduction(Code::MessageSizeTooLarge));
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.kind().is_of_record() && !error.kind().is_lasting());
         assert!(error.to_string().contains("too large"), "{error}");
-        let error = Error::from(KafkaError::Global(Code::AllBrokersDown));
+        let error = Error::native(&KafkaError::Global(Code::AllBrokersDown));
         assert_eq!(error.kind(), ErrorKind::Connection);
         assert!(!error.kind().is_lasting());
-        let error = Error::from(KafkaError::ClientCreation("no\nmore".to_owned()));
+        let error = Error::native(&KafkaError::ClientCreation("no\nmore".to_owned()));
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
             (ErrorKind::Settings, "no client: no")

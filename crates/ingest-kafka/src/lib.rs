@@ -47,7 +47,7 @@ mod registry;
 mod settings;
 
 #[cfg(feature = "avro")]
-pub use avro::{AvroFault, AvroSchema};
+pub use avro::{AvroError, AvroSchema};
 pub use consumer::{Consumer, Message, Messages, Positions};
 pub use delivery::{Deliveries, Outcome};
 pub use error::{Error, ErrorKind};
@@ -58,7 +58,7 @@ pub use producer::Producer;
 pub use record::{Headers, Record};
 #[cfg(feature = "avro")]
 pub use registry::{Registry, RegistryError, RegistryOptions};
-pub use settings::{Credentials, PropertyFault, Settings};
+pub use settings::{Credentials, PropertyError, Settings};
 
 /// The examples of the README are compiled with the tests.
 #[cfg(doctest)]

@@ -89,7 +89,7 @@ impl Producer {
             .set("queue.buffering.max.messages", options.queue_records.to_string())
             .set("queue.buffering.max.kbytes", (options.queue_bytes >> 10).max(1).to_string());
         let shared = Arc::clone(&context.0);
-        let native = config.create_with_context(context).map_err(Error::from)?;
+        let native = config.create_with_context(context).map_err(|error| Error::native(&error))?;
         Ok(Self(Arc::new(Inner { native: Some(native), context: shared })))
     }
 
@@ -156,8 +156,6 @@ impl Producer {
         let Some(native) = &self.0.native else {
             return Err(Error::new(ErrorKind::Fatal, "the producer has ended"));
         };
-        let pending = Arc::clone(&deliveries.pending);
-        pending.one_more();
         let native_record = BaseRecord {
             topic: record.topic,
             partition: None,
@@ -165,13 +163,18 @@ impl Producer {
             key: record.key,
             timestamp: record.timestamp.filter(|at| *at > 0),
             headers: record.headers.take().and_then(Headers::into_native),
-            delivery_opaque: pending,
+            delivery_opaque: Arc::clone(&deliveries.pending),
         };
-        native.send(native_record).map_err(|(error, back)| {
-            record.headers = back.headers.map(Headers::from_native);
-            back.delivery_opaque.one_less();
-            self.fatal().unwrap_or_else(|| Error::from(error))
-        })
+        match native.send(native_record) {
+            Ok(()) => {
+                deliveries.one_more();
+                Ok(())
+            }
+            Err((error, back)) => {
+                record.headers = back.headers.map(Headers::from_native);
+                Err(self.fatal().unwrap_or_else(|| Error::native(&error)))
+            }
+        }
     }
 
     /// Why it cannot go on, if so: another has to take its place.

@@ -44,7 +44,7 @@ impl fmt::Debug for Credentials {
 /// Why a property cannot be set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PropertyFault {
+pub enum PropertyError {
     /// What we promise stands on it; the words name what says it here.
     #[error("a property that is set otherwise: {0}")]
     Owned(&'static str),
@@ -106,18 +106,18 @@ impl Settings {
     /// when a client is made.
     ///
     /// # Errors
-    /// [`PropertyFault`].
-    pub fn check_property(name: &str, value: &str) -> Result<(), PropertyFault> {
+    /// [`PropertyError`].
+    pub fn check_property(name: &str, value: &str) -> Result<(), PropertyError> {
         if let Some((_, how)) = OWNED.iter().find(|(owned, _)| *owned == name) {
-            return Err(PropertyFault::Owned(how));
+            return Err(PropertyError::Owned(how));
         }
         if name.contains('\0') || value.contains('\0') {
-            return Err(PropertyFault::Refused("a NUL in it".to_owned()));
+            return Err(PropertyError::Refused("a NUL in it".to_owned()));
         }
         let mut config = ClientConfig::new();
         config.set(name, value);
         let taken = config.create_native_config();
-        taken.map(drop).map_err(|error| PropertyFault::Refused(Error::from(error).to_string()))
+        taken.map(drop).map_err(|error| PropertyError::Refused(Error::native(&error).to_string()))
     }
 
     /// What every client is made with.
@@ -153,12 +153,12 @@ mod tests {
             assert_eq!(Settings::check_property(name, value), Ok(()), "{name}");
         }
         for (name, how) in OWNED {
-            assert_eq!(Settings::check_property(name, "1"), Err(PropertyFault::Owned(how)));
+            assert_eq!(Settings::check_property(name, "1"), Err(PropertyError::Owned(how)));
         }
         for (name, value) in [("socket.timeout", "5"), ("socket.timeout.ms", "soon"), ("a\0", "1")]
         {
             let fault = Settings::check_property(name, value);
-            assert!(matches!(fault, Err(PropertyFault::Refused(_))), "{name} {fault:?}");
+            assert!(matches!(fault, Err(PropertyError::Refused(_))), "{name} {fault:?}");
         }
     }
 

@@ -6,7 +6,7 @@
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
-use ingest_kafka::{AvroFault, AvroSchema};
+use ingest_kafka::{AvroError, AvroSchema};
 use serde_json::{Value, json};
 
 /// What another reader makes of what was written.
@@ -20,7 +20,7 @@ fn read(schema: &str, bytes: &[u8]) -> Avro {
     value
 }
 
-fn converted(schema: &Value, object: &Value) -> Result<Avro, AvroFault> {
+fn converted(schema: &Value, object: &Value) -> Result<Avro, AvroError> {
     let text = schema.to_string();
     let parsed = AvroSchema::parse(258, &text)?;
     Ok(read(&text, &parsed.encode(object, true)?))
@@ -226,7 +226,7 @@ fn records_may_name_themselves_and_no_schema_makes_us_write_without_end() {
         {"name": "next", "type": "e", "default": {}}
     ]});
     if let Ok(parsed) = AvroSchema::parse(1, &endless.to_string()) {
-        assert!(matches!(parsed.encode(&json!({}), false), Err(AvroFault::Deep(_))));
+        assert!(matches!(parsed.encode(&json!({}), false), Err(AvroError::Deep(_))));
     }
     let item = json!({"type": "record", "name": "i", "fields": [
         {"name": "s", "type": "string", "default": "x".repeat(1 << 16)}
@@ -234,5 +234,5 @@ fn records_may_name_themselves_and_no_schema_makes_us_write_without_end() {
     let large = of(json!({"type": "array", "items": item}));
     let parsed = AvroSchema::parse(1, &large.to_string()).unwrap();
     let many = json!({ "f": vec![json!({}); 1 << 12] });
-    assert!(matches!(parsed.encode(&many, true), Err(AvroFault::Large(_))));
+    assert!(matches!(parsed.encode(&many, true), Err(AvroError::Large(_))));
 }

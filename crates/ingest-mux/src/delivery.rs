@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ingest_entry::TagId;
-use ingest_wal::{Lsn, Refused, Writer};
+use ingest_wal::{Lsn, RefusedError, Writer};
 
 use crate::block_on::block_on;
-use crate::error::Undelivered;
+use crate::error::FlushError;
 use crate::outputs::Outputs;
 use crate::shared::Shared;
 use crate::sync::lock;
@@ -47,14 +47,14 @@ impl Delivery {
     }
 
     /// Waits until everything that was handed over before is on disk.
-    pub(crate) async fn on_disk(&self) -> Result<(), Refused> {
+    pub(crate) async fn on_disk(&self) -> Result<(), RefusedError> {
         let all = self.writer.all_synced();
         self.writer.sync();
         all.await
     }
 
     /// Waits until everything that was handed over before is on disk and settled by every output.
-    async fn everything(&self) -> Result<(), Refused> {
+    async fn everything(&self) -> Result<(), RefusedError> {
         self.on_disk().await?;
         let end = self.writer.synced_end();
         for output in self.outputs.all().iter() {
@@ -75,13 +75,13 @@ impl Delivery {
         }
     }
 
-    pub(crate) async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
+    pub(crate) async fn flush(&self, within: Duration) -> Result<(), FlushError> {
         let end = self.writer.next();
         let done = tokio::time::timeout(within, self.everything()).await;
         self.judge(end, done.ok())
     }
 
-    pub(crate) fn flush_blocking(&self, within: Duration) -> Result<(), Undelivered> {
+    pub(crate) fn flush_blocking(&self, within: Duration) -> Result<(), FlushError> {
         let end = self.writer.next();
         let deadline = Instant::now().checked_add(within);
         let done = block_on(self.everything(), deadline);
@@ -90,7 +90,7 @@ impl Delivery {
 
     /// What is missing when a flush has ended; `None`: its time was over. As many LSNs are below
     /// `end` as entries were handed over before.
-    fn judge(&self, end: Lsn, done: Option<Result<(), Refused>>) -> Result<(), Undelivered> {
+    fn judge(&self, end: Lsn, done: Option<Result<(), RefusedError>>) -> Result<(), FlushError> {
         let outputs: Vec<_> = self
             .outputs
             .all()
@@ -103,7 +103,7 @@ impl Delivery {
         let on_disk = self.writer.synced_end() >= end;
         match done {
             Some(Ok(())) if outputs.is_empty() && on_disk => Ok(()),
-            done => Err(Undelivered { on_disk, outputs, refused: done.and_then(Result::err) }),
+            done => Err(FlushError { on_disk, outputs, refused: done.and_then(Result::err) }),
         }
     }
 }

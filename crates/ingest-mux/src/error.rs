@@ -1,7 +1,7 @@
 //! Errors of the muxer.
 
 use ingest_entry::{LimitError, TagId, TagName};
-use ingest_wal::{OpenError, Refused};
+use ingest_wal::{OpenError, RefusedError};
 
 /// Why a muxer could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum DefineError {
     Name(String),
     /// The log does not take it now.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] RefusedError),
 }
 
 impl DefineError {
@@ -69,7 +69,7 @@ pub enum SendError {
     Limit(#[from] LimitError),
     /// The log does not take it.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] RefusedError),
     /// Its tag number was never given out.
     #[error("the tag number {0} was never given out")]
     UnknownTag(TagId),
@@ -91,16 +91,19 @@ impl SendError {
     /// Whether other entries can be accepted: the entry was at fault, or the moment, not the log.
     #[must_use]
     pub const fn can_continue(&self) -> bool {
-        !matches!(self, Self::Refused(Refused::Closed | Refused::Failed(_)) | Self::NoDirectory)
+        !matches!(
+            self,
+            Self::Refused(RefusedError::Closed | RefusedError::Failed(_)) | Self::NoDirectory
+        )
     }
 
     /// Name for counters.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Limit(_) | Self::Refused(Refused::TooLarge { .. }) => "too-large",
-            Self::Refused(Refused::Closed) => "closed",
-            Self::Refused(Refused::Dropped) => "dropped",
+            Self::Limit(_) | Self::Refused(RefusedError::TooLarge { .. }) => "too-large",
+            Self::Refused(RefusedError::Closed) => "closed",
+            Self::Refused(RefusedError::Dropped) => "dropped",
             Self::Refused(_) => "log-failed",
             Self::UnknownTag(_) => "unknown-tag",
             Self::NoDirectory => "no-directory",
@@ -114,16 +117,16 @@ impl SendError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not delivered in time: {}", self.texts())]
 #[non_exhaustive]
-pub struct Undelivered {
+pub struct FlushError {
     /// Everything is on disk, at least.
     pub on_disk: bool,
     /// Each output that has not confirmed all, and how many LSNs it has not.
     pub outputs: Vec<(String, u64)>,
     /// The log's own failure, if that is what it was.
-    pub refused: Option<Refused>,
+    pub refused: Option<RefusedError>,
 }
 
-impl Undelivered {
+impl FlushError {
     fn texts(&self) -> String {
         let mut texts: Vec<_> =
             self.outputs.iter().map(|(name, left)| format!("{left} entries to {name}")).collect();

@@ -41,6 +41,7 @@
 mod about;
 mod attach;
 mod block_on;
+mod bodies;
 mod builder;
 mod delivery;
 mod destination;
@@ -74,11 +75,11 @@ pub use attach::AttachValue;
 pub use builder::{Builder, Output};
 pub use destination::{Destination, LinkError, LinkFuture, SharedDestination, Trouble};
 pub use durability::{Accepted, Durability, State};
-pub use error::{DefineError, SendError, StartError, Undelivered};
+pub use error::{DefineError, FlushError, SendError, StartError};
 #[cfg(feature = "gravwell")]
 pub use gravwell::{Confirm, Dial, DialFuture, Gravwell, Stream};
 pub use ingest_entry::TagPattern;
-pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, Refused, Ticket};
+pub use ingest_wal::{Health, Level, Limits, LogId, Lsn, Options, Reached, RefusedError, Ticket};
 pub use kept::KeptOutput;
 pub use lease::{Entries, Lease, Leases, StableId};
 pub use muxer::{Muxer, Tags};

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use crate::about::About;
 use crate::attach::Attach;
+use crate::bodies::Bodies;
 use crate::builder::Builder;
 use crate::delivery::Delivery;
-use crate::error::{DefineError, SendError, StartError, Undelivered};
+use crate::error::{DefineError, FlushError, SendError, StartError};
 use crate::lag;
 use crate::memory_fs::MemoryFileSystem;
 use crate::names::Names;
@@ -169,7 +170,9 @@ impl Muxer {
         let delivery = Delivery { writer: log.writer(), outputs: outputs.clone() };
         let mut helpers = JoinSet::new();
         helpers.spawn(lag::watch(Arc::downgrade(&log), outputs.clone()));
-        let common = Arc::new(Common { attach, address: builder.address, about, has_directory });
+        let bodies = Bodies::new(log.writer().limits().record_target());
+        let address = builder.address;
+        let common = Arc::new(Common { attach, address, about, has_directory, bodies });
         let muxer = Self {
             log,
             book,
@@ -263,11 +266,11 @@ impl Muxer {
     /// at most: flushed means delivered.
     ///
     /// # Errors
-    /// [`Undelivered`] says what is not.
+    /// [`FlushError`] says what is not.
     ///
     /// # Cancel safety
     /// It can be dropped and called again.
-    pub async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
+    pub async fn flush(&self, within: Duration) -> Result<(), FlushError> {
         self.delivery.flush(within).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use ingest_entry::stored::{self, Definition, Summary, Table, TableRef};
 use ingest_entry::{TagId, TagName};
-use ingest_wal::{Limits, Refused, Tally};
+use ingest_wal::{Limits, RefusedError, Tally};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -32,7 +32,7 @@ struct State {
 }
 
 /// What is done with a new definition while no other name can be given.
-pub(crate) type Define<'a> = &'a dyn Fn(Bytes) -> Result<(), Refused>;
+pub(crate) type Define<'a> = &'a dyn Fn(Bytes) -> Result<(), RefusedError>;
 
 impl Names {
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {

@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ingest_entry::{EntryRef, Source as Address, TagId, TagName};
-use ingest_wal::{Level, Refused, Ticket};
+use ingest_wal::{Level, RefusedError, Ticket};
 
 use crate::block_on::block_on;
 use crate::delivery::Delivery;
 use crate::durability::{Accepted, Durability, State};
-use crate::error::{DefineError, SendError, Undelivered};
+use crate::error::{DefineError, FlushError, SendError};
 use crate::muxer::Tags;
 use crate::source::{Sent, Source};
 use crate::status::Refusals;
@@ -218,11 +218,11 @@ impl Sender {
     /// every output, for so long at most.
     ///
     /// # Errors
-    /// [`Undelivered`] says what is not.
+    /// [`FlushError`] says what is not.
     ///
     /// # Cancel safety
     /// It can be dropped and called again.
-    pub async fn flush(&self, within: Duration) -> Result<(), Undelivered> {
+    pub async fn flush(&self, within: Duration) -> Result<(), FlushError> {
         self.delivery.flush(within).await
     }
 
@@ -230,7 +230,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`Sender::flush`].
-    pub fn flush_blocking(&self, within: Duration) -> Result<(), Undelivered> {
+    pub fn flush_blocking(&self, within: Duration) -> Result<(), FlushError> {
         self.delivery.flush_blocking(within)
     }
 
@@ -252,7 +252,7 @@ impl Sender {
             entry.header()?;
             let found = entry.stored_len() as u64;
             if found > limit {
-                return Err(Refused::TooLarge { found, limit }.into());
+                return Err(RefusedError::TooLarge { found, limit }.into());
             }
             if known != Some(entry.tag) && !self.tags.is_known(entry.tag) {
                 return Err(SendError::UnknownTag(entry.tag));

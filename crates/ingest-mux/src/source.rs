@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ingest_entry::{EntryRef, Source as Address};
 use ingest_wal::{Entries, Health, Level, Permit, Permits, Reached, Tally, Ticket, Writer};
 
 use crate::about::About;
 use crate::attach::Attach;
+use crate::bodies::{Bodies, Body};
 use crate::error::SendError;
 
 /// A configured source of entries. Clones share its budget.
@@ -29,6 +29,7 @@ pub(crate) struct Common {
     pub(crate) address: Option<Address>,
     pub(crate) about: Arc<About>,
     pub(crate) has_directory: bool,
+    pub(crate) bodies: Bodies,
 }
 
 /// Bytes that a source may encode: taken from its own budget, then from the process's.
@@ -125,7 +126,7 @@ impl Source {
             grant,
             arrival,
             level,
-            body: Vec::new(),
+            body: None,
             scratch: Vec::new(),
             count: 0,
             data: 0,
@@ -188,7 +189,7 @@ pub struct Batch<'a> {
     grant: Grant,
     arrival: i64,
     level: Level,
-    body: Vec<u8>,
+    body: Option<Body>,
     /// Holds the values of an entry to which some are attached.
     scratch: Vec<u8>,
     count: u16,
@@ -248,15 +249,17 @@ impl Batch<'_> {
 
     #[inline]
     fn encode(&mut self, entry: &EntryRef<'_>) -> Result<(), SendError> {
-        let needed = self.body.len() + entry.stored_len();
+        let so_far = self.body.as_ref().map_or(0, |body| body.bytes.len());
+        let needed = so_far + entry.stored_len();
         if self.count == u16::MAX || (self.count > 0 && needed > self.source.target) {
             self.hand_over()?;
         }
-        if self.body.capacity() == 0 {
+        let body = self.body.get_or_insert_with(|| {
             let room = usize::try_from(self.grant.bytes()).unwrap_or(usize::MAX);
-            self.body.reserve_exact(room.min(self.source.target).max(entry.stored_len()));
-        }
-        entry.encode_stored(&mut self.body)?;
+            let size = room.min(self.source.target).max(entry.stored_len());
+            self.source.common.bodies.take(size)
+        });
+        entry.encode_stored(&mut body.bytes)?;
         self.count += 1;
         self.data += entry.data.len() as u64;
         match &mut self.run {
@@ -274,22 +277,18 @@ impl Batch<'_> {
         if self.count == 0 {
             return Ok(());
         }
-        let mut body = std::mem::take(&mut self.body);
-        if body.capacity() / 2 > body.len() {
-            // It stays in memory for a while, among the newest records.
-            body.shrink_to_fit();
-        }
+        let (body, held) = self.body.take().map(Body::share).unwrap_or_default();
         let count = std::mem::take(&mut self.count);
         if let Some((tag, count)) = self.run.take() {
             *self.tally.entry(tag).or_default() += count;
         }
         // Memory is what was allocated, not what was used of it.
-        let permits = self.grant.split(body.capacity() as u64);
+        let permits = self.grant.split(held as u64);
         let appended = self.source.writer.append(Entries {
             count,
             source: self.source.number,
             arrival: self.arrival,
-            body: Bytes::from(body),
+            body,
             level: self.level,
             tally: std::mem::take(&mut self.tally),
             permits,

@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::active::ActiveSegment;
 use crate::catalog::Tally;
-use crate::error::Refused;
+use crate::error::RefusedError;
 use crate::format::{
     Kind, LockFile, Missing, RecordHeader, SYNCED_AT, SegmentName, VoidBody, stride,
 };
@@ -662,7 +662,8 @@ impl Committer {
         if self.shared.set_health(Health::Failed) {
             tracing::error!(%error, "The log has failed: records are refused until it works again.");
         }
-        let refused = Refused::Failed(Arc::new(io::Error::new(error.kind(), error.to_string())));
+        let refused =
+            RefusedError::Failed(Arc::new(io::Error::new(error.kind(), error.to_string())));
         self.shared.refuse(Some(&refused));
         std::thread::sleep(RETRY);
     }
@@ -692,7 +693,7 @@ impl Committer {
             tracing::error!(%error, "The log could not be ended in order; opening recovers it.");
         }
         let _ = self.shared.chores.send(Chore::Stop);
-        self.shared.refuse(Some(&Refused::Closed));
+        self.shared.refuse(Some(&RefusedError::Closed));
         if let Some(sender) = self.closing.take() {
             let _ = sender.send(unwritten);
         }

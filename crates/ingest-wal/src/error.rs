@@ -100,7 +100,7 @@ pub enum LimitsError {
 /// Why a record was not taken, or why waiting for it ended.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum RefusedError {
     /// The log is closed or closing.
     #[error("the log is closed")]
     Closed,
@@ -121,7 +121,7 @@ pub enum Refused {
     },
 }
 
-impl PartialEq for Refused {
+impl PartialEq for RefusedError {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Closed, Self::Closed) | (Self::Dropped, Self::Dropped) => true,
@@ -132,4 +132,4 @@ impl PartialEq for Refused {
     }
 }
 
-impl Eq for Refused {}
+impl Eq for RefusedError {}

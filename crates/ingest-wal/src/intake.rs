@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use crossbeam_channel::Sender;
 
 use crate::Lsn;
-use crate::error::Refused;
+use crate::error::RefusedError;
 use crate::lane::Lane;
 use crate::sync::{Misstep, Mutex, MutexGuard, planted};
 
@@ -57,13 +57,13 @@ impl<S> Intake<S> {
         lane: &Lane,
         count: u16,
         message: impl FnOnce(Range<u64>) -> M,
-    ) -> Result<Range<u64>, Refused>
+    ) -> Result<Range<u64>, RefusedError>
     where
         S: Sink<M>,
     {
         let mut state = self.lock();
         if state.closed {
-            return Err(Refused::Closed);
+            return Err(RefusedError::Closed);
         }
         let place = lane.place(count);
         state.next = state.next.saturating_add(u64::from(count));
@@ -71,17 +71,17 @@ impl<S> Intake<S> {
             drop(state);
             state = self.lock();
         }
-        if state.sink.put(message(place.clone())) { Ok(place) } else { Err(Refused::Closed) }
+        if state.sink.put(message(place.clone())) { Ok(place) } else { Err(RefusedError::Closed) }
     }
 
     /// Hands a message over that has no entries.
-    pub(crate) fn pass<M>(&self, message: M) -> Result<(), Refused>
+    pub(crate) fn pass<M>(&self, message: M) -> Result<(), RefusedError>
     where
         S: Sink<M>,
     {
         let state = self.lock();
         let taken = !state.closed && state.sink.put(message);
-        taken.then_some(()).ok_or(Refused::Closed)
+        taken.then_some(()).ok_or(RefusedError::Closed)
     }
 
     /// Hands the last message over: from here on nothing is taken. Says whether it was the first

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::error::Refused;
+use crate::error::RefusedError;
 use crate::progress::{Progress, Reached};
 use crate::sync::{AtomicU64, Misstep, Mutex, MutexGuard, block_on, planted};
 
@@ -27,7 +27,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(refused: Option<Refused>) -> Self {
+    pub(crate) fn new(refused: Option<RefusedError>) -> Self {
         let progress = || {
             let progress = Progress::new(1);
             if refused.is_some() {
@@ -61,7 +61,7 @@ pub(crate) struct Lanes {
 #[derive(Debug, Default)]
 struct State {
     lanes: BTreeMap<u16, Arc<Lane>>,
-    refused: Option<Refused>,
+    refused: Option<RefusedError>,
 }
 
 impl Lanes {
@@ -83,7 +83,7 @@ impl Lanes {
 
     /// From now on waiting fails with this error (`None`: it works again), in lanes that begin later
     /// as well. Only the log thread says so.
-    pub(crate) fn refuse(&self, refused: Option<&Refused>) {
+    pub(crate) fn refuse(&self, refused: Option<&RefusedError>) {
         let lanes: Vec<_> = {
             let mut state = self.lock();
             state.refused = refused.cloned();
@@ -122,14 +122,14 @@ impl AllReached {
     /// Blocks the thread until it is so.
     ///
     /// # Errors
-    /// [`Refused`] when the log failed or was closed before.
-    pub fn wait(self) -> Result<(), Refused> {
+    /// [`RefusedError`] when the log failed or was closed before.
+    pub fn wait(self) -> Result<(), RefusedError> {
         block_on(self)
     }
 }
 
 impl Future for AllReached {
-    type Output = Result<(), Refused>;
+    type Output = Result<(), RefusedError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         while let Some(reached) = self.left.last_mut() {

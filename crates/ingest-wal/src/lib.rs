@@ -86,7 +86,7 @@ mod verify;
 
 pub use catalog::{Catalog, NoCatalog, Tally};
 pub use commit::Unwritten;
-pub use error::{LimitsError, OpenError, Refused};
+pub use error::{LimitsError, OpenError, RefusedError};
 pub use finding::{Finding, FindingKind, Observer, Verified};
 pub use format::{Account, Cursor, Kind, Missing, MissingCause, RecordHeader, SegmentName};
 #[cfg(feature = "plants")]

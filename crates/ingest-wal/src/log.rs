@@ -13,7 +13,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 
 use crate::catalog::{Catalog, Tally};
 use crate::commit::{Committer, Message, Owner, Submission, Unwritten, is_no_room};
-use crate::error::{OpenError, Refused};
+use crate::error::{OpenError, RefusedError};
 use crate::fs::FileSystem;
 use crate::hold;
 use crate::intake::Intake;
@@ -77,12 +77,12 @@ impl Writer {
     /// up.
     ///
     /// # Errors
-    /// [`Refused`] when the log is closed, has failed, or could never hold the record.
-    pub fn append(&self, entries: Entries) -> Result<Ticket, Refused> {
+    /// [`RefusedError`] when the log is closed, has failed, or could never hold the record.
+    pub fn append(&self, entries: Entries) -> Result<Ticket, RefusedError> {
         let limit = self.shared.limits.max_record();
         let found = entries.body.len() as u64;
         if found > limit {
-            return Err(Refused::TooLarge { found, limit });
+            return Err(RefusedError::TooLarge { found, limit });
         }
         let body_crc = crc32c::crc32c(&entries.body);
         self.works()?;
@@ -117,7 +117,7 @@ impl Writer {
     ///
     /// # Errors
     /// As for [`Writer::append`].
-    pub fn define(&self, body: Bytes) -> Result<(), Refused> {
+    pub fn define(&self, body: Bytes) -> Result<(), RefusedError> {
         let body_crc = crc32c::crc32c(&body);
         self.works()?;
         self.intake.pass(Message::Append(Submission {
@@ -136,7 +136,7 @@ impl Writer {
     }
 
     /// Nothing is handed over to a log that has failed.
-    fn works(&self) -> Result<(), Refused> {
+    fn works(&self) -> Result<(), RefusedError> {
         let failed = self.shared.health() == Health::Failed;
         failed.then(|| self.shared.synced.refused()).flatten().map_or(Ok(()), Err)
     }

@@ -18,7 +18,7 @@ use crate::intake::{Intake, Sink};
 use crate::lane::{Lane, Lanes};
 use crate::progress::Progress;
 use crate::sync::{Misstep, block_on, plant};
-use crate::{Lsn, Permits, Reached, Refused};
+use crate::{Lsn, Permits, Reached, RefusedError};
 
 /// Names the fault of a process that has one.
 const PLANTED: &str = "INGESTRY_MISSTEP";
@@ -136,9 +136,9 @@ fn whoever_waits_is_told_of_a_refusal_and_of_what_was_dropped() {
             thread::spawn(move || block_on(reached))
         });
         progress.drop_range(1..2);
-        progress.refuse(Some(Refused::Closed));
+        progress.refuse(Some(RefusedError::Closed));
         let told = waiting.map(|thread| thread.join().expect("it is woken"));
-        assert_eq!(told, [Err(Refused::Dropped), Err(Refused::Closed)]);
+        assert_eq!(told, [Err(RefusedError::Dropped), Err(RefusedError::Closed)]);
     });
 }
 
@@ -212,9 +212,9 @@ fn whoever_waits_in_any_lane_is_told_of_a_refusal() {
                 block_on(Reached::new(Arc::clone(&lane.synced), 1..2))
             })
         });
-        lanes.refuse(Some(&Refused::Closed));
+        lanes.refuse(Some(&RefusedError::Closed));
         for thread in waiting {
-            assert_eq!(thread.join().expect("it is woken"), Err(Refused::Closed));
+            assert_eq!(thread.join().expect("it is woken"), Err(RefusedError::Closed));
         }
     });
 }

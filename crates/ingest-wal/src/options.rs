@@ -21,10 +21,10 @@ pub enum OnFull {
     #[default]
     Block,
     /// Those that arrive are dropped and counted ([`Status::dropped_newest`]). Whoever waits for
-    /// one gets [`Refused::Dropped`].
+    /// one gets [`RefusedError::Dropped`].
     ///
     /// [`Status::dropped_newest`]: crate::Status::dropped_newest
-    /// [`Refused::Dropped`]: crate::Refused::Dropped
+    /// [`RefusedError::Dropped`]: crate::RefusedError::Dropped
     DropNewest,
     /// Those that were accepted first are dropped for those that arrive, a whole segment at a time,
     /// whether or not all consumers have passed them, and counted ([`Status::dropped_oldest`]).

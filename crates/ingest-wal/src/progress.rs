@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::error::Refused;
+use crate::error::RefusedError;
 use crate::sync::{AtomicBool, AtomicU64, Misstep, Mutex, MutexGuard, block_on, planted};
 use crate::{Lsn, RangeSet};
 
@@ -29,7 +29,7 @@ pub(crate) struct Progress {
 struct State {
     next_id: u64,
     waiters: BTreeMap<(Lsn, u64), Waker>,
-    refused: Option<Refused>,
+    refused: Option<RefusedError>,
     /// LSNs that were dropped in this run.
     dropped: RangeSet,
 }
@@ -75,17 +75,17 @@ impl Progress {
     }
 
     /// What is to be said to somebody who waited for these LSNs, which the watermark has passed.
-    pub(crate) fn outcome(&self, range: &Range<Lsn>) -> Result<(), Refused> {
+    pub(crate) fn outcome(&self, range: &Range<Lsn>) -> Result<(), RefusedError> {
         if self.dropped.load(Ordering::Acquire)
             && self.lock().dropped.overlapping(range).next().is_some()
         {
-            return Err(Refused::Dropped);
+            return Err(RefusedError::Dropped);
         }
         Ok(())
     }
 
     /// From now on waiting fails with this error (`None`: it works again).
-    pub(crate) fn refuse(&self, refused: Option<Refused>) {
+    pub(crate) fn refuse(&self, refused: Option<RefusedError>) {
         let woken = {
             let mut state = self.lock();
             let failing = refused.is_some();
@@ -95,7 +95,7 @@ impl Progress {
         woken.into_values().for_each(Waker::wake);
     }
 
-    pub(crate) fn refused(&self) -> Option<Refused> {
+    pub(crate) fn refused(&self) -> Option<RefusedError> {
         self.lock().refused.clone()
     }
 }
@@ -121,14 +121,14 @@ impl Reached {
     /// Blocks the thread until it is so.
     ///
     /// # Errors
-    /// [`Refused`] when the log failed or was closed before, or dropped some of it.
-    pub fn wait(self) -> Result<(), Refused> {
+    /// [`RefusedError`] when the log failed or was closed before, or dropped some of it.
+    pub fn wait(self) -> Result<(), RefusedError> {
         block_on(self)
     }
 }
 
 impl Future for Reached {
-    type Output = Result<(), Refused>;
+    type Output = Result<(), RefusedError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -190,9 +190,9 @@ mod tests {
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert!(Pin::new(&mut near).poll(&mut cx).is_ready());
         assert!(Pin::new(&mut far).poll(&mut cx).is_pending());
-        progress.refuse(Some(Refused::Closed));
+        progress.refuse(Some(RefusedError::Closed));
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
-        assert_eq!(Pin::new(&mut far).poll(&mut cx), Poll::Ready(Err(Refused::Closed)));
+        assert_eq!(Pin::new(&mut far).poll(&mut cx), Poll::Ready(Err(RefusedError::Closed)));
         assert!(Reached::new(progress, 1..3).wait().is_ok(), "what was reached stays reached");
     }
 
@@ -206,11 +206,14 @@ mod tests {
         assert!(Pin::new(&mut all).poll(&mut cx).is_pending());
         progress.advance(5);
         progress.drop_range(5..7);
-        assert_eq!(Pin::new(&mut early).poll(&mut cx), Poll::Ready(Err(Refused::Dropped)));
+        assert_eq!(Pin::new(&mut early).poll(&mut cx), Poll::Ready(Err(RefusedError::Dropped)));
         progress.advance(10);
-        assert_eq!(Pin::new(&mut all).poll(&mut cx), Poll::Ready(Err(Refused::Dropped)));
+        assert_eq!(Pin::new(&mut all).poll(&mut cx), Poll::Ready(Err(RefusedError::Dropped)));
         let wait = |range| Reached::new(Arc::clone(&progress), range).wait();
-        assert_eq!((wait(1..5), wait(6..7), wait(7..10)), (Ok(()), Err(Refused::Dropped), Ok(())));
+        assert_eq!(
+            (wait(1..5), wait(6..7), wait(7..10)),
+            (Ok(()), Err(RefusedError::Dropped), Ok(()))
+        );
     }
 
     #[test]

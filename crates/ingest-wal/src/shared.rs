@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::catalog::Catalog;
-use crate::error::Refused;
+use crate::error::RefusedError;
 use crate::format::{Account, Recovered, SegmentName};
 use crate::fs::{File, FileSystem};
 use crate::lane::Lanes;
@@ -200,7 +200,7 @@ impl Shared {
     }
 
     /// From now on waiting fails with this error (`None`: it works again).
-    pub(crate) fn refuse(&self, refused: Option<&Refused>) {
+    pub(crate) fn refuse(&self, refused: Option<&RefusedError>) {
         self.synced.refuse(refused.cloned());
         self.written.refuse(refused.cloned());
         self.lanes.refuse(refused);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ingest_wal::{
     Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, MissingCause, OnFull, Options,
-    Refused, Tally, Ticket,
+    RefusedError, Tally, Ticket,
 };
 use killed::killed_copy;
 use wait::wait_until;
@@ -61,7 +61,7 @@ fn append(log: &Log) -> Ticket {
     writer.append(entries).unwrap()
 }
 
-fn wait(log: &Log, ticket: &Ticket) -> Result<(), Refused> {
+fn wait(log: &Log, ticket: &Ticket) -> Result<(), RefusedError> {
     log.writer().done(ticket).wait()
 }
 
@@ -108,7 +108,7 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
             let ticket = append(&log);
             match wait(&log, &ticket) {
                 Ok(()) => held.extend(lsns(&ticket)),
-                Err(Refused::Dropped) => {
+                Err(RefusedError::Dropped) => {
                     dropped.extend(lsns(&ticket));
                     last = Some(ticket.clone());
                 }
@@ -145,7 +145,7 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
             let ticket = append(&log);
             match wait(&log, &ticket) {
                 Ok(()) => break ticket,
-                Err(Refused::Dropped) => {
+                Err(RefusedError::Dropped) => {
                     dropped.extend(lsns(&ticket));
                     gone = ticket;
                 }
@@ -155,7 +155,7 @@ fn the_newest_are_dropped_and_whoever_waits_is_told() {
         held.extend(lsns(&ticket));
         // A wait for several, of which one was dropped, fails.
         let both = gone.through(ticket);
-        assert_eq!(wait(&log, &both), Err(Refused::Dropped));
+        assert_eq!(wait(&log, &both), Err(RefusedError::Dropped));
         let copy = without_snapshots(killed_copy(dir.path()));
         let again = open(copy.path(), OnFull::Block, &consumer);
         let status = again.status();

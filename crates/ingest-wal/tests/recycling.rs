@@ -2,23 +2,25 @@
 //! moment a kill comes at, and whoever reads beside.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "support/hooked.rs"]
+mod hooked;
 #[path = "support/killed.rs"]
 mod killed;
 #[path = "support/wait.rs"]
 mod wait;
 
 use std::fs;
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hooked::{Hooked, Hooks, is_named};
 use ingest_wal::{
-    Catalog, Cursor, DirEntry, Directory, Entries, File, FileSystem, Health, Item, Level,
-    LockState, Log, Lsn, MissingCause, OpenMode, Options, SegmentName, Space, StdFileSystem, Tally,
-    Ticket,
+    Catalog, Cursor, Directory, Entries, Health, Item, Level, Log, Lsn, MissingCause, Options,
+    SegmentName, StdFileSystem, Tally, Ticket,
 };
 use killed::killed_copy;
 use wait::wait_until;
@@ -466,99 +468,43 @@ fn spare_files_that_are_left_over_are_taken_over_or_removed() {
     assert!(log.status().segments_removed > 0);
 }
 
-/// The real file system, with less room on demand, and syncs of spare files that fail.
+/// Less room on demand, and a sync of a spare file that fails.
 #[derive(Debug)]
-struct Faulty {
+struct Faults {
     available: AtomicU64,
-    fail: Arc<AtomicBool>,
+    fail: AtomicBool,
     /// Files that the system was told not to keep in memory.
-    uncached: Arc<Mutex<Vec<PathBuf>>>,
+    uncached: Mutex<Vec<PathBuf>>,
 }
 
-#[derive(Debug)]
-struct FaultyFile {
-    file: Arc<dyn File>,
-    path: PathBuf,
-    spare: bool,
-    fail: Arc<AtomicBool>,
-    uncached: Arc<Mutex<Vec<PathBuf>>>,
-}
-
-impl File for FaultyFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-    fn write_vectored_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        self.file.write_vectored_at(bufs, offset)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        if self.spare && self.fail.swap(false, Ordering::Relaxed) {
+impl Hooks for Faults {
+    fn before_sync(&self, path: &Path) -> io::Result<()> {
+        if is_named(path, "free") && self.fail.swap(false, Ordering::Relaxed) {
             return Err(io::Error::other("planted"));
         }
-        self.file.sync_data()
+        Ok(())
     }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn before_uncache(&self, path: &Path) {
+        self.uncached.lock().unwrap().push(path.to_owned());
     }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-    fn try_lock(&self) -> io::Result<LockState> {
-        self.file.try_lock()
-    }
-    fn try_lock_shared(&self) -> io::Result<LockState> {
-        self.file.try_lock_shared()
-    }
-    fn unlock(&self) -> io::Result<()> {
-        self.file.unlock()
-    }
-    fn uncache(&self) -> io::Result<()> {
-        self.uncached.lock().unwrap().push(self.path.clone());
-        self.file.uncache()
+    fn available(&self) -> u64 {
+        self.available.load(Ordering::Relaxed)
     }
 }
 
-impl FileSystem for Faulty {
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        StdFileSystem.create_dir_all(dir)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
-        StdFileSystem.list(dir)
-    }
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let spare = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("free"));
-        let (file, fail) = (StdFileSystem.open(path, mode)?, Arc::clone(&self.fail));
-        let (path, uncached) = (path.to_owned(), Arc::clone(&self.uncached));
-        Ok(Arc::new(FaultyFile { file, path, spare, fail, uncached }))
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        StdFileSystem.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        StdFileSystem.remove(path)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        StdFileSystem.sync_dir(dir)
-    }
-    fn space(&self, _dir: &Path) -> io::Result<Space> {
-        let available = self.available.load(Ordering::Relaxed);
-        Ok(Space { total: 1 << 30, available })
-    }
-}
-
-fn faulty() -> (Arc<Faulty>, Options) {
-    let (fail, uncached) = (Arc::default(), Arc::default());
-    let fs = Arc::new(Faulty { available: AtomicU64::new(1 << 30), fail, uncached });
+fn faulty() -> (Arc<Faults>, Options) {
+    let (available, fail, uncached) = (AtomicU64::new(1 << 30), false.into(), Mutex::default());
+    let faults = Arc::new(Faults { available, fail, uncached });
     let mut options = options(MIB);
-    options.file_system = Arc::clone(&fs) as Arc<dyn FileSystem>;
-    (fs, options)
+    options.file_system = Arc::new(Hooked(Arc::clone(&faults)));
+    (faults, options)
 }
 
 #[test]
 fn spare_files_are_given_back_when_the_file_system_runs_low() {
     let dir = tempfile::tempdir().unwrap();
     let consumer = Consumer::new();
-    let (fs, mut options) = faulty();
+    let (faults, mut options) = faulty();
     options.min_free = Some(100 << 10);
     let log = open(dir.path(), options, &consumer);
     while of_kind(dir.path(), "seg-").len() < 5 {
@@ -568,17 +514,17 @@ fn spare_files_are_given_back_when_the_file_system_runs_low() {
     consumer.pass(last);
     log.snapshot().unwrap();
     assert_eq!(of_kind(dir.path(), "free-").len(), 4);
-    fs.available.store(150 << 10, Ordering::Relaxed);
+    faults.available.store(150 << 10, Ordering::Relaxed);
     log.snapshot().unwrap();
     assert_eq!(of_kind(dir.path(), "free-").len(), 0);
     assert_eq!(log.status().spare_files, 0);
     // History that goes now is removed, not kept.
     let recycled = log.status().segments_recycled;
-    fs.available.store(1 << 30, Ordering::Relaxed);
+    faults.available.store(1 << 30, Ordering::Relaxed);
     while of_kind(dir.path(), "seg-").len() < 4 {
         accept(&log, 1000);
     }
-    fs.available.store(150 << 10, Ordering::Relaxed);
+    faults.available.store(150 << 10, Ordering::Relaxed);
     consumer.pass(accept(&log, 1000));
     log.snapshot().unwrap();
     assert_eq!(log.status().segments_recycled, recycled);
@@ -589,7 +535,7 @@ fn spare_files_are_given_back_when_the_file_system_runs_low() {
 fn a_spare_file_whose_sync_failed_is_not_tried_again_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let consumer = Consumer::new();
-    let (fs, options) = faulty();
+    let (faults, options) = faulty();
     let log = open(dir.path(), options, &consumer);
     while of_kind(dir.path(), "seg-").len() < 4 {
         accept(&log, 1000);
@@ -598,7 +544,7 @@ fn a_spare_file_whose_sync_failed_is_not_tried_again_and_nothing_is_lost() {
     log.snapshot().unwrap();
     let spares = of_kind(dir.path(), "free-").len();
     assert!(spares >= 2);
-    fs.fail.store(true, Ordering::Relaxed);
+    faults.fail.store(true, Ordering::Relaxed);
     let epoch = log.status().epoch;
     // Of every level: none of them is told before the file has its name.
     let mut last = append(&log, 1000, Level::Os);
@@ -606,7 +552,7 @@ fn a_spare_file_whose_sync_failed_is_not_tried_again_and_nothing_is_lost() {
         last = append(&log, 1000, Level::Os);
         log.writer().done(&last).wait().unwrap();
     }
-    assert!(!fs.fail.load(Ordering::Relaxed));
+    assert!(!faults.fail.load(Ordering::Relaxed));
     let end = last.lsns().unwrap().end;
     log.writer().synced(end).wait().unwrap();
     let status = log.status();
@@ -653,7 +599,7 @@ fn spare_files_make_room_for_a_record_that_is_larger_than_they_are() {
 fn the_system_need_not_keep_what_is_old_in_its_cache() {
     let dir = tempfile::tempdir().unwrap();
     let consumer = Consumer::new();
-    let (fs, mut options) = faulty();
+    let (faults, mut options) = faulty();
     // Two segments of 64 KiB, and the beginning of the one that is being written.
     options.cache_bytes = 140 << 10;
     let log = open(dir.path(), options, &consumer);
@@ -661,8 +607,8 @@ fn the_system_need_not_keep_what_is_old_in_its_cache() {
         accept(&log, 1000);
     }
     let segments = of_kind(dir.path(), "seg-");
-    wait_until("the old ones are mentioned", || fs.uncached.lock().unwrap().len() == 5);
-    assert_eq!(*fs.uncached.lock().unwrap(), segments[..5], "each once, the oldest first");
+    wait_until("the old ones are mentioned", || faults.uncached.lock().unwrap().len() == 5);
+    assert_eq!(*faults.uncached.lock().unwrap(), segments[..5], "each once, the oldest first");
     // They are read as before, in the same files when these are used again too.
     consumer.pass(accept(&log, 1000) - 200);
     log.snapshot().unwrap();

@@ -4,6 +4,8 @@
 
 #[path = "support/gated.rs"]
 mod gated;
+#[path = "support/hooked.rs"]
+mod hooked;
 #[path = "support/killed.rs"]
 mod killed;
 
@@ -13,10 +15,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gated::Gated;
+use gated::Gate;
+use hooked::Hooked;
 use ingest_wal::{
-    Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, NoCatalog, OnFull, Options, Refused,
-    Tally, Ticket, Writer,
+    Catalog, Cursor, Entries, Health, Item, Level, Log, Lsn, NoCatalog, OnFull, Options,
+    RefusedError, Tally, Ticket, Writer,
 };
 use killed::killed_copy;
 
@@ -36,13 +39,13 @@ fn open(dir: &Path, options: Options, catalog: Arc<dyn Catalog>) -> Log {
     Log::open(dir, options, catalog).unwrap()
 }
 
-fn gated(max_bytes: u64) -> (Gated, Options) {
-    let fs = Gated::default();
+fn gated(max_bytes: u64) -> (Arc<Gate>, Options) {
+    let gate = Arc::new(Gate::default());
     let mut options = Options::default();
     options.max_bytes = Some(max_bytes);
     options.min_free = Some(0);
-    options.file_system = Arc::new(fs.clone());
-    (fs, options)
+    options.file_system = Arc::new(Hooked(Arc::clone(&gate)));
+    (gate, options)
 }
 
 /// By source: the first LSN and the number of each record, in the order of the log.
@@ -114,7 +117,7 @@ fn all_that_was_handed_over_is_waited_for_whoever_did() {
     }
     assert_eq!(log.close(), Default::default());
     assert_eq!(writer.all_synced().wait(), Ok(()), "what was reached stays reached");
-    assert_eq!(writer.define(Bytes::new()), Err(Refused::Closed));
+    assert_eq!(writer.define(Bytes::new()), Err(RefusedError::Closed));
 }
 
 /// What producers were told, while they were at work.
@@ -253,9 +256,10 @@ fn whoever_waits_is_told_that_the_log_was_closed_while_it_was_full() {
     let next = writer.next();
     let unwritten = log.close();
     let lost: Vec<_> = tickets.iter().filter(|ticket| !writer.is_durable(ticket)).collect();
-    assert!(!lost.is_empty() && all.wait() == Err(Refused::Closed));
+    assert!(!lost.is_empty() && all.wait() == Err(RefusedError::Closed));
     for ticket in &lost {
-        let closed = if ticket.level() == Level::Memory { Ok(()) } else { Err(Refused::Closed) };
+        let closed =
+            if ticket.level() == Level::Memory { Ok(()) } else { Err(RefusedError::Closed) };
         assert_eq!(writer.done(ticket).wait(), closed);
     }
     assert_eq!(unwritten.acknowledged + unwritten.unacknowledged, next - writer.synced_end());

@@ -15,7 +15,7 @@ pub struct SseEvent {
 /// A line, or an event, of more bytes than allowed. The stream cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event of more than {limit} bytes")]
-pub struct SseTooLong {
+pub struct SseError {
     /// How many are allowed.
     pub limit: usize,
 }
@@ -78,8 +78,8 @@ impl SseDecoder {
     /// What is not complete at the end of the stream is no event (WHATWG 9.2.6).
     ///
     /// # Errors
-    /// [`SseTooLong`].
-    pub fn push(&mut self, input: &[u8], mut sink: impl FnMut(SseEvent)) -> Result<(), SseTooLong> {
+    /// [`SseError`].
+    pub fn push(&mut self, input: &[u8], mut sink: impl FnMut(SseEvent)) -> Result<(), SseError> {
         let mut input = input;
         if self.after_return && !input.is_empty() {
             self.after_return = false;
@@ -118,12 +118,12 @@ impl SseDecoder {
     /// whole in the piece is a part of it, not a copy.
     ///
     /// # Errors
-    /// [`SseTooLong`].
+    /// [`SseError`].
     pub fn push_shared(
         &mut self,
         mut input: Bytes,
         mut sink: impl FnMut(SseEvent),
-    ) -> Result<(), SseTooLong> {
+    ) -> Result<(), SseError> {
         if !self.line.is_empty() {
             let end = memchr::memchr2(b'\n', b'\r', &input);
             let end = end.map_or(input.len(), |end| end + 1);
@@ -143,15 +143,15 @@ impl SseDecoder {
         self.push(&input, sink)
     }
 
-    const fn check(&self, len: usize) -> Result<(), SseTooLong> {
-        if len > self.limit { Err(SseTooLong { limit: self.limit }) } else { Ok(()) }
+    const fn check(&self, len: usize) -> Result<(), SseError> {
+        if len > self.limit { Err(SseError { limit: self.limit }) } else { Ok(()) }
     }
 
     fn take_line(
         &mut self,
         mut line: Bytes,
         sink: &mut impl FnMut(SseEvent),
-    ) -> Result<(), SseTooLong> {
+    ) -> Result<(), SseError> {
         if std::mem::take(&mut self.at_start) && line.starts_with("\u{feff}".as_bytes()) {
             line.advance(3);
         }
@@ -236,10 +236,10 @@ mod tests {
     fn lines_and_events_have_a_limit() {
         for stream in ["data: 12345678", "data: 12\ndata: 34\ndata: 56\ndata: 78\n"] {
             let mut decoder = SseDecoder::new(8);
-            assert_eq!(decoder.push(stream.as_bytes(), |_| {}), Err(SseTooLong { limit: 8 }));
+            assert_eq!(decoder.push(stream.as_bytes(), |_| {}), Err(SseError { limit: 8 }));
             let mut decoder = SseDecoder::new(8);
             let piece = Bytes::from_static(stream.as_bytes());
-            assert_eq!(decoder.push_shared(piece, |_| {}), Err(SseTooLong { limit: 8 }));
+            assert_eq!(decoder.push_shared(piece, |_| {}), Err(SseError { limit: 8 }));
         }
     }
 }

@@ -18,6 +18,18 @@ const DOCUMENT: &str = "docs/crates.md";
 
 /// What is as it is on purpose: the crate, the item and the fault, and why.
 const MEANT: &[(&str, &str, &str, &str)] = &[
+    (
+        "graphite-proto",
+        "RejectReason",
+        "is an error by another name",
+        "what is refused is an event with its reason, which is counted by that name",
+    ),
+    (
+        "hydra-ws",
+        "Failure",
+        "is an error by another name",
+        "what an ingestor answers with, and goes into a report",
+    ),
     ("hydra-ws", "Flight", "is not Sync", "holds futures, which one task polls"),
     ("hydra-ws", "Outcome", "is not Sync", "holds a future, which one task polls"),
     ("hydra-ws", "Outcomes", "is not Sync", "holds futures, which one task polls"),

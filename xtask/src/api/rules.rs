@@ -50,6 +50,8 @@ pub(super) fn faults(surface: &Surface) -> Vec<(String, String)> {
     let public = surface.public();
     let traits = implemented(&public);
     let has = |id: &str, name: &str| traits.get(id).is_some_and(|list| list.contains(name));
+    let functions = public.iter().filter(|public| public.item.kind == "function");
+    let failures: BTreeSet<_> = functions.flat_map(|public| errors(&public.item)).collect();
     let mut found = Vec::new();
     let mut fault = |path: &str, text: &str| found.push((path.to_owned(), text.to_owned()));
     for Public { path, item, foreign, .. } in &public {
@@ -69,11 +71,18 @@ pub(super) fn faults(surface: &Surface) -> Vec<(String, String)> {
                 if path.ends_with("Error") && !has(item.id, "Error") {
                     fault(path, "is no std::error::Error");
                 }
+                let is_failed_with = || failures.contains(item.id) && has(item.id, "Error");
+                if !path.ends_with("Error") && is_failed_with() {
+                    fault(path, "is an error by another name");
+                }
                 if item.kind == "enum" && path.ends_with("Error") && !grows(item) {
                     fault(path, "is an error that cannot get another variant");
                 }
             }
             "function" => {
+                if item.name().starts_with("get_") && item.name() != "get_mut" {
+                    fault(path, "says `get`, which a getter does not");
+                }
                 let is_async = item.inner.pointer("/header/is_async").and_then(Value::as_bool);
                 if (is_async == Some(true) || is_future(item))
                     && !item.docs().contains("# Cancel safety")
@@ -158,17 +167,20 @@ mod tests {
         json!({ "resolved_path": path(name, id) })
     }
 
-    /// A crate with `Shown { field: Foreign }`, `async fn Shown::run`, `BadError` and a re-export.
+    /// A crate with `Shown { field: Foreign }`, `async fn Shown::run`, `BadError`, the error `Bad`,
+    /// `get_it` and a re-export.
     fn surface() -> Surface {
-        let error = json!({ "resolved_path": { "path": "Result", "id": 90, "args": {
-            "angle_bracketed": { "args": [{ "type": { "tuple": [] } }, { "type": resolved("BadError", 5) }] }
-        } } });
+        let fails = |with: &str, id: u64| {
+            json!({ "resolved_path": { "path": "Result", "id": 90, "args": {
+            "angle_bracketed": { "args": [{ "type": { "tuple": [] } }, { "type": resolved(with, id) }] }
+        } } })
+        };
         let imp = |of: &str, id: u64, to: u64, negative: bool| {
-            json!({ "items": [], "trait": path(of, id), "for": resolved("Shown", to), "is_synthetic": negative,
+            json!({ "items": [], "trait": path(of, id), "for": resolved("It", to), "is_synthetic": negative,
                     "is_negative": negative, "blanket_impl": null, "generics": {} })
         };
         let index: serde_json::Map<String, Value> = [
-            item(0, "lib", "module", &json!({ "items": [1, 2, 5, 9] })),
+            item(0, "lib", "module", &json!({ "items": [1, 2, 5, 9, 12, 15] })),
             item(1, "inner", "use", &json!({ "id": 8, "name": "", "is_glob": true })),
             item(8, "inner", "module", &json!({ "items": [3] })),
             item(2, "Other", "use", &json!({ "id": 50, "name": "Other", "is_glob": false })),
@@ -176,11 +188,15 @@ mod tests {
                                                "impls": [6, 7, 10] })),
             item(4, "field", "struct_field", &resolved("Foreign", 51)),
             item(5, "BadError", "enum", &json!({ "variants": [], "impls": [], "generics": {} })),
+            item(12, "Bad", "struct", &json!({ "kind": "unit", "impls": [13, 14], "generics": {} })),
+            item(13, "", "impl", &imp("core::error::Error", 93, 12, false)),
+            item(14, "", "impl", &imp("std::fmt::Debug", 92, 12, false)),
+            item(15, "get_it", "function", &json!({ "sig": { "output": fails("Bad", 12) }, "generics": {} })),
             item(6, "", "impl", &json!({ "items": [11], "trait": null, "blanket_impl": null })),
             item(7, "", "impl", &imp("Send", 91, 3, true)),
             item(10, "", "impl", &imp("std::fmt::Debug", 92, 3, false)),
             item(11, "run", "function", &json!({ "header": { "is_async": true },
-                                                "sig": { "inputs": [], "output": error }, "generics": {} })),
+                                                "sig": { "inputs": [], "output": fails("BadError", 5) }, "generics": {} })),
             item(9, "hidden", "function", &json!({})),
         ]
         .into_iter()
@@ -210,12 +226,14 @@ mod tests {
         let found = faults(&surface());
         let texts: Vec<_> = found.iter().map(|(path, text)| format!("{path} {text}")).collect();
         let expected = [
+            "Bad is an error by another name",
             "BadError is an error that cannot get another variant",
             "BadError is no std::error::Error",
             "BadError is not Debug",
             "Shown is not Send",
             "Shown::run does not say `# Cancel safety`",
             "Shown::run fails with something that is no std::error::Error",
+            "get_it says `get`, which a getter does not",
         ];
         assert_eq!(texts, expected);
     }

@@ -106,65 +106,13 @@ impl Surface {
 
     /// All public items, each by its shortest path.
     pub(super) fn public(&self) -> Vec<Public<'_>> {
-        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-        let mut todo = VecDeque::from([(self.root.clone(), String::new())]);
-        while let Some((id, path)) = todo.pop_front() {
-            let Some(module) = self.item(&id).filter(|_| seen.insert(id.clone())) else { continue };
-            for child in ids(module.inner.get("items")) {
-                let Some(item) = self.item(&child).filter(Item::is_public) else { continue };
-                if item.kind == "use" {
-                    self.used(&item, &path, &mut todo, &mut found, &mut seen);
-                } else {
-                    self.add(&item, &joined(&path, item.name()), &mut todo, &mut found, &mut seen);
-                }
-            }
+        let (todo, seen, found) = (VecDeque::new(), BTreeSet::new(), Vec::new());
+        let mut walk = Walk { surface: self, todo, seen, found };
+        walk.todo.push_back((self.root.clone(), String::new()));
+        while let Some((id, path)) = walk.todo.pop_front() {
+            walk.module(&id, &path);
         }
-        found
-    }
-
-    fn used<'a>(
-        &'a self,
-        item: &Item<'a>,
-        path: &str,
-        todo: &mut VecDeque<(String, String)>,
-        found: &mut Vec<Public<'a>>,
-        seen: &mut BTreeSet<String>,
-    ) {
-        let Some(target) = item.inner.get("id").and_then(id_of) else { return };
-        if item.inner.get("is_glob").and_then(Value::as_bool) == Some(true) {
-            todo.push_back((target, path.to_owned()));
-            return;
-        }
-        let name = item.inner.get("name").and_then(Value::as_str).unwrap_or_default();
-        let path = joined(path, name);
-        if let Some((_, foreign)) = self.foreign(&target) {
-            found.push(Public { owner: path.clone(), path, item: *item, foreign: Some(foreign) });
-        } else if let Some(item) = self.item(&target) {
-            self.add(&item, &path, todo, found, seen);
-        }
-    }
-
-    fn add<'a>(
-        &'a self,
-        item: &Item<'a>,
-        path: &str,
-        todo: &mut VecDeque<(String, String)>,
-        found: &mut Vec<Public<'a>>,
-        seen: &mut BTreeSet<String>,
-    ) {
-        if item.kind == "module" {
-            todo.push_back((item.id.to_owned(), path.to_owned()));
-            return;
-        }
-        if !seen.insert(item.id.to_owned()) {
-            return;
-        }
-        let owned = |path: String, item| Public { path, owner: String::new(), item, foreign: None };
-        let mut parts = vec![owned(path.to_owned(), *item)];
-        for part in self.parts(item) {
-            parts.push(owned(joined(path, part.name()), part));
-        }
-        found.extend(parts.into_iter().map(|part| Public { owner: path.to_owned(), ..part }));
+        walk.found
     }
 
     /// Fields, variants, and what the impls and a trait have.
@@ -215,6 +163,63 @@ impl Surface {
                 object.values().for_each(|one| self.mentions(one, found));
             }
             _ => {}
+        }
+    }
+}
+
+/// From module to module.
+struct Walk<'a> {
+    surface: &'a Surface,
+    /// Modules, by id and path, that are still to be looked at.
+    todo: VecDeque<(String, String)>,
+    seen: BTreeSet<String>,
+    found: Vec<Public<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    fn module(&mut self, id: &str, path: &str) {
+        let Some(module) = self.surface.item(id).filter(|_| self.seen.insert(id.to_owned())) else {
+            return;
+        };
+        for child in ids(module.inner.get("items")) {
+            let Some(item) = self.surface.item(&child).filter(Item::is_public) else { continue };
+            if item.kind == "use" {
+                self.used(&item, path);
+            } else {
+                self.add(&item, &joined(path, item.name()));
+            }
+        }
+    }
+
+    fn used(&mut self, item: &Item<'a>, path: &str) {
+        let Some(target) = item.inner.get("id").and_then(id_of) else { return };
+        if item.inner.get("is_glob").and_then(Value::as_bool) == Some(true) {
+            self.todo.push_back((target, path.to_owned()));
+            return;
+        }
+        let name = item.inner.get("name").and_then(Value::as_str).unwrap_or_default();
+        let path = joined(path, name);
+        if let Some((_, foreign)) = self.surface.foreign(&target) {
+            let (owner, foreign) = (path.clone(), Some(foreign));
+            self.found.push(Public { owner, path, item: *item, foreign });
+        } else if let Some(item) = self.surface.item(&target) {
+            self.add(&item, &path);
+        }
+    }
+
+    fn add(&mut self, item: &Item<'a>, path: &str) {
+        if item.kind == "module" {
+            self.todo.push_back((item.id.to_owned(), path.to_owned()));
+            return;
+        }
+        if !self.seen.insert(item.id.to_owned()) {
+            return;
+        }
+        let owner = || path.to_owned();
+        self.found.push(Public { path: owner(), owner: owner(), item: *item, foreign: None });
+        for part in self.surface.parts(item) {
+            let path = joined(path, part.name());
+            self.found.push(Public { path, owner: owner(), item: part, foreign: None });
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What a process has used.
 
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+
+use super::case::Sample;
 
 /// What a side says of itself at its end.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -20,6 +23,25 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
+    /// What a program that is not ours prints of itself, as JSON, when it has run to its end.
+    pub(crate) fn of_program(command: &mut Command) -> Result<Self> {
+        let name = command.get_program().display().to_string();
+        let output = command.stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| format!("cannot start {name}"))?;
+        ensure!(output.status.success(), "{name} ended with {}", output.status);
+        serde_json::from_slice(&output.stdout).with_context(|| format!("what {name} printed"))
+    }
+
+    /// The sample of a program that does nothing else: its value is what it does in a second of CPU.
+    pub(crate) fn of_cpu(&self) -> Sample {
+        Sample {
+            value: self.count as f64 / self.cpu,
+            cpu: [("program", self.cpu_per_million())].into(),
+            rss_mib: self.rss_mib,
+            ..Sample::default()
+        }
+    }
+
     pub(crate) fn rate(&self) -> f64 {
         self.count as f64 / self.seconds
     }

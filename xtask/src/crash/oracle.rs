@@ -36,12 +36,15 @@ pub(crate) struct Account {
     pub(crate) reported: u64,
     /// Lines found by an earlier check.
     pub(crate) found_before: u64,
+    /// Its round ended with a power cut: of what nobody acknowledged the medium may have later lines
+    /// and not earlier ones.
+    pub(crate) cut: bool,
 }
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
-    /// Lines are missing before others that are there.
+    /// Lines are missing before others that are there, and no power was cut.
     Gap { id: Id, last: u64, missing: u64, first_missing: u64 },
     /// Lines are there more than once.
     Duplicate { id: Id, lines: u64, first: u64 },
@@ -196,7 +199,7 @@ fn connection(id: Id, account: &Account, lines: &[u64], violations: &mut Vec<Vio
     }
     let prefix = (1..).zip(&once).take_while(|(expected, k)| expected == *k).count() as u64;
     let last = once.last().copied().unwrap_or(0);
-    if last > prefix {
+    if last > prefix && !account.cut {
         let missing = last - once.len() as u64;
         violations.push(Violation::Gap { id, last, missing, first_missing: prefix + 1 });
     }
@@ -205,7 +208,7 @@ fn connection(id: Id, account: &Account, lines: &[u64], violations: &mut Vec<Vio
     {
         violations.push(Violation::Disorder { id, line: *line, behind: *behind });
     }
-    let Account { sent, complete, after_kill, reported, found_before } = *account;
+    let Account { sent, complete, after_kill, reported, found_before, cut: _ } = *account;
     if complete && prefix < sent {
         violations.push(Violation::Incomplete { id, sent, found: prefix, after_kill });
     }
@@ -274,6 +277,21 @@ mod tests {
         assert_eq!(judged(sent(5), &of(ONE, &[1, 4, 5])), (1, vec![gap]));
         let gap = Violation::Gap { id: ONE, last: 2, missing: 1, first_missing: 1 };
         assert_eq!(judged(sent(5), &of(ONE, &[2])), (0, vec![gap]));
+    }
+
+    #[test]
+    fn a_power_cut_leaves_gaps_behind_what_was_acknowledged_only() {
+        let cut = Account { cut: true, ..sent(5) };
+        assert_eq!(judged(cut, &of(ONE, &[1, 4, 5])), (1, vec![]));
+        let reported = Account { reported: 2, ..cut };
+        let unfounded = Violation::Unfounded { id: ONE, reported: 2, found: 1 };
+        assert_eq!(judged(reported, &of(ONE, &[1, 4, 5])), (1, vec![unfounded]));
+        let complete = Account { complete: true, ..cut };
+        let incomplete = Violation::Incomplete { id: ONE, sent: 5, found: 1, after_kill: false };
+        assert_eq!(judged(complete, &of(ONE, &[1, 4, 5])), (1, vec![incomplete]));
+        let seen = Account { found_before: 2, ..cut };
+        let vanished = Violation::Vanished { id: ONE, before: 2, found: 1 };
+        assert_eq!(judged(seen, &of(ONE, &[1, 4, 5])), (1, vec![vanished]));
     }
 
     #[test]

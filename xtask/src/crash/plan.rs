@@ -189,7 +189,7 @@ impl Planner {
             Focus::All => matches!(aim, Aim::Instant(_)) && self.others.one_in(3),
         };
         let length = match self.focus {
-            _ if broken => self.others.millis(1_400, 1_700),
+            _ if broken => self.others.millis(1_900, 2_300),
             Focus::Tail => self.others.millis(100, 400),
             _ => length,
         };
@@ -258,12 +258,17 @@ impl Planner {
         acts
     }
 
-    /// A destination takes leases, does nothing with them, and dies; soon there is another one.
+    /// A destination takes leases, does nothing with them, and dies; soon there is another one. A
+    /// gateway on a busy machine needs some time until it sends anything.
     fn breaking(&mut self) -> Vec<Act> {
-        let place = self.others.within(0, u64::from(self.spread.places) - 1) as u32;
+        let place = match self.spread.policy {
+            // The one that all go to.
+            Policy::FailOver => 0,
+            _ => self.others.within(0, u64::from(self.spread.places) - 1) as u32,
+        };
         let act = |after, deed| Act { after, place, deed };
-        let stall = self.others.millis(10, 150);
-        let kill = stall + self.others.millis(10, 120);
+        let stall = self.others.millis(20, 600);
+        let kill = stall + self.others.millis(20, 120);
         let wake = kill + self.others.millis(10, 60);
         vec![act(stall, Deed::Stall), act(kill, Deed::Kill), act(wake, Deed::Wake)]
     }
@@ -372,7 +377,7 @@ mod tests {
             let [stall, kill, wake] = round.acts[..] else { panic!("{:?}", round.acts) };
             assert_eq!([stall.deed, kill.deed, wake.deed], [Deed::Stall, Deed::Kill, Deed::Wake]);
             // The state is kept after a second, and before the gateway's end.
-            assert!(matches!(round.aim, Aim::Instant(at) if at > Duration::from_millis(1_400)));
+            assert!(matches!(round.aim, Aim::Instant(at) if at > Duration::from_millis(1_900)));
             let longest = round.clients.iter().map(|client| {
                 let bursts = client.iter().flat_map(|one| &one.bursts);
                 bursts.map(|burst| burst.pause).sum::<Duration>()

@@ -131,7 +131,8 @@ impl<'a> Trial<'a> {
                 End::Broken(..) => (false, false),
             };
             let (sent, reported) = (*sent, *reported);
-            let account = Account { sent, complete, after_kill, reported, found_before: 0 };
+            let cut = done.unsynced.is_some();
+            let account = Account { sent, complete, after_kill, reported, found_before: 0, cut };
             self.accounts.insert(id, account);
         }
         self.check(&format!("after the kill of round {}", plan.number), Some(plan.number))?;

@@ -11,6 +11,10 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use tokio::time::timeout;
 
+/// The longest frame that is agreed on, in bytes: what RabbitMQ proposes. The client holds room for
+/// several of them, so that a broker that names no limit, or a large one, must not have its way.
+const MAX_FRAME: u32 = 128 * 1024;
+
 /// Why a broker cannot be spoken to. What was under way and not confirmed is to be done again.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -140,6 +144,7 @@ impl Broker {
             },
             vhost: self.vhost.clone(),
             query: AMQPQueryString {
+                frame_max: Some(MAX_FRAME),
                 heartbeat: Some(u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX)),
                 ..AMQPQueryString::default()
             },

@@ -2,7 +2,7 @@
 
 use super::opcode as op;
 use crate::MetricRef;
-use crate::sending::{Sendable, Unsendable};
+use crate::sending::{EncodeError, Sendable};
 
 /// Writes points into frames, each with its length before it: protocol 2, at most 500 points and
 /// less than 1 MiB, in the opcodes that carbon, go-carbon and carbon-relay-ng all read
@@ -23,7 +23,7 @@ use crate::sending::{Sendable, Unsendable};
 /// assert!(stream.is_empty(), "the frame is not full yet");
 /// encoder.flush(&mut stream);
 /// assert!(stream.starts_with(b"\0\0\0"));
-/// # Ok::<(), graphite_proto::Unsendable>(())
+/// # Ok::<(), graphite_proto::EncodeError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct PickleEncoder {
@@ -65,8 +65,8 @@ impl PickleEncoder {
     /// Adds a point. A frame that is full is appended to `out`, with its length.
     ///
     /// # Errors
-    /// [`Unsendable`] for a point that receivers refuse, or misread. Nothing was added.
-    pub fn push(&mut self, metric: &MetricRef<'_>, out: &mut Vec<u8>) -> Result<(), Unsendable> {
+    /// [`EncodeError`] for a point that receivers refuse, or misread. Nothing was added.
+    pub fn push(&mut self, metric: &MetricRef<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let point = Sendable::new(metric, self.infinite)?;
         let path = point.path.as_bytes();
         // Opcodes and operands around the path are less than 40 bytes.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::MetricRef;
-use crate::sending::{Sendable, Unsendable};
+use crate::sending::{EncodeError, Sendable};
 
 /// Points of a frame, as carbon's `MAX_DATAPOINTS_PER_MESSAGE` has it.
 const MAX_POINTS: usize = 500;
@@ -25,7 +25,7 @@ const MAX_FRAME: usize = (1 << 20) - 64;
 /// encoder.push(&MetricRef::new("a.b", 1.5, Timestamp::from_seconds(7)), &mut stream)?;
 /// encoder.flush(&mut stream);
 /// assert_eq!(stream, b"\0\0\0\x14\x0a\x12\x0a\x03a.b\x12\x0b\x08\x07\x11\0\0\0\0\0\0\xf8?");
-/// # Ok::<(), graphite_proto::Unsendable>(())
+/// # Ok::<(), graphite_proto::EncodeError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct ProtobufEncoder {
@@ -63,11 +63,11 @@ impl ProtobufEncoder {
     /// Adds a point. A frame that is full is appended to `out`, with its length.
     ///
     /// # Errors
-    /// [`Unsendable`] for a point that receivers refuse, or that the format has no room for. Nothing
+    /// [`EncodeError`] for a point that receivers refuse, or that the format has no room for. Nothing
     /// was added.
-    pub fn push(&mut self, metric: &MetricRef<'_>, out: &mut Vec<u8>) -> Result<(), Unsendable> {
+    pub fn push(&mut self, metric: &MetricRef<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let point = Sendable::new(metric, self.infinite)?;
-        let seconds = u32::try_from(point.seconds).map_err(|_| Unsendable::Timestamp)?;
+        let seconds = u32::try_from(point.seconds).map_err(|_| EncodeError::Timestamp)?;
         // Keys, lengths and the point itself take less than 40 bytes.
         let most = point.path.len() + 40;
         if self.bytes + most > MAX_FRAME {
@@ -188,7 +188,7 @@ mod tests {
         encoder.flush(&mut stream);
         assert_eq!(decoded(&stream).len(), 1200);
         let late = MetricRef::new("a", 1.0, Timestamp::from_seconds(1 << 32));
-        assert_eq!(encoder.push(&late, &mut stream), Err(Unsendable::Timestamp));
+        assert_eq!(encoder.push(&late, &mut stream), Err(EncodeError::Timestamp));
         assert_eq!(encoder.pending(), 0);
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::{Backoff, Link};
-use crate::{MetricRef, PointEncoder, Unsendable, Wire};
+use crate::{EncodeError, MetricRef, PointEncoder, Wire};
 
 /// How a [`Sender`] gets its connections.
 pub trait Connect: Send {
@@ -88,7 +88,7 @@ impl Default for SenderOptions {
 ///
 /// ```no_run
 /// # use graphite_proto::{MetricRef, Sender, SenderOptions, Tcp, Timestamp};
-/// # async fn send(now: Timestamp) -> Result<(), graphite_proto::Unsendable> {
+/// # async fn send(now: Timestamp) -> Result<(), graphite_proto::EncodeError> {
 /// let mut sender = Sender::new(Tcp("127.0.0.1:2004".into()), SenderOptions::default());
 /// sender.send(&MetricRef::new("servers.web01.load", 0.25, now)).await?;
 /// sender.flush().await;
@@ -133,11 +133,11 @@ impl<C: Connect> Sender<C> {
     /// Adds a point, and writes when a batch is full.
     ///
     /// # Errors
-    /// [`Unsendable`] for a point that receivers refuse, or misread; the sender goes on.
+    /// [`EncodeError`] for a point that receivers refuse, or misread; the sender goes on.
     ///
     /// # Cancel safety
     /// The point is added; what was to be written is written with the next call.
-    pub async fn send(&mut self, metric: &MetricRef<'_>) -> Result<(), Unsendable> {
+    pub async fn send(&mut self, metric: &MetricRef<'_>) -> Result<(), EncodeError> {
         self.encoder.push(metric, &mut self.batch)?;
         if self.batch.len() >= self.options.batch {
             self.write().await;

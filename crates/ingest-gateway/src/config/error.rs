@@ -103,14 +103,14 @@ impl fmt::Display for Warning {
 
 /// All that is wrong with a configuration file, in the order of its lines.
 #[derive(Debug, Clone)]
-pub struct Rejected {
+pub struct LoadError {
     /// The errors: at least one.
     pub errors: Vec<ConfigError>,
     /// The warnings beside them.
     pub warnings: Vec<Warning>,
 }
 
-impl fmt::Display for Rejected {
+impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.errors.iter().enumerate() {
             if index > 0 {
@@ -122,4 +122,4 @@ impl fmt::Display for Rejected {
     }
 }
 
-impl std::error::Error for Rejected {}
+impl std::error::Error for LoadError {}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::conflict::{bindings, conflicts};
-use super::error::{ConfigError, Rejected, Warning};
+use super::error::{ConfigError, LoadError, Warning};
 use super::findings::Findings;
 use super::headers::Headers;
 use super::listen::Listen;
@@ -50,28 +50,28 @@ pub struct Loaded {
 /// another, and a value that stands in two of them is an error.
 ///
 /// # Errors
-/// [`Rejected`], with everything that is wrong. Files above [`MAX_FILE`] and more fragments than
+/// [`LoadError`], with everything that is wrong. Files above [`MAX_FILE`] and more fragments than
 /// [`MAX_FRAGMENTS`] are refused.
 ///
 /// [`FRAGMENTS`]: super::FRAGMENTS
 /// [`MAX_FILE`]: super::MAX_FILE
 /// [`MAX_FRAGMENTS`]: super::MAX_FRAGMENTS
-pub fn load(path: &Path) -> Result<Loaded, Rejected> {
+pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     match texts::read(path) {
         Ok(texts) => parse_texts(&texts),
-        Err(errors) => Err(Rejected { errors, warnings: Vec::new() }),
+        Err(errors) => Err(LoadError { errors, warnings: Vec::new() }),
     }
 }
 
 /// Reads the text of a configuration; `file` is the name that errors give it.
 ///
 /// # Errors
-/// [`Rejected`], with everything that is wrong.
-pub fn parse(file: &Path, text: &[u8]) -> Result<Loaded, Rejected> {
+/// [`LoadError`], with everything that is wrong.
+pub fn parse(file: &Path, text: &[u8]) -> Result<Loaded, LoadError> {
     parse_texts(&[Text::new(file, text.to_owned(), false)])
 }
 
-fn parse_texts(texts: &[Text]) -> Result<Loaded, Rejected> {
+fn parse_texts(texts: &[Text]) -> Result<Loaded, LoadError> {
     let findings = Findings::of(texts);
     let mut whole = DeTable::new();
     let mut local = true;
@@ -110,7 +110,7 @@ fn parse_texts(texts: &[Text]) -> Result<Loaded, Rejected> {
             let files = texts.iter().map(|text| text.file.to_path_buf()).collect();
             Ok(Loaded { config, warnings, files })
         }
-        _ => Err(Rejected { errors: at_least_one(errors, texts), warnings }),
+        _ => Err(LoadError { errors: at_least_one(errors, texts), warnings }),
     }
 }
 

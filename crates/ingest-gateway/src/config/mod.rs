@@ -224,7 +224,7 @@ pub use amqp::{AmqpAck, AmqpBroker, AmqpDestination, AmqpName, AmqpSource};
 pub use choice::Choice;
 pub use conflict::Protocol;
 pub use delivery::{DeliveryConfig, RelayedLog, StateMessages};
-pub use error::{ConfigError, Place, Rejected, Warning};
+pub use error::{ConfigError, LoadError, Place, Warning};
 pub(crate) use files::fingerprint;
 pub use graphite::{
     BadTags, GraphiteCompression, GraphiteConfirm, GraphiteDestination, GraphiteFormat,
@@ -237,8 +237,8 @@ pub use hydra::{HydraCompat, HydraDialect, HydraEcho, HydraSource, HydraValues};
 pub(crate) use kafka::write_value;
 pub use kafka::{
     HydraKafka, KafkaBrokers, KafkaCompression, KafkaDecoding, KafkaDestination, KafkaEncoding,
-    KafkaFormat, KafkaFrom, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource, KafkaTagPer,
-    KafkaTime, KafkaValues, Template, TemplateError,
+    KafkaFormat, KafkaFrom, KafkaHeaders, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource,
+    KafkaTagPer, KafkaTime, KafkaValues, Template, TemplateError,
 };
 pub use limits::{LimitConfig, LimitPer, OnLimit};
 pub use load::{Loaded, load, parse};
@@ -259,4 +259,6 @@ pub use secret::{SecretError, SecretFrom};
 pub use template::TagTemplate;
 pub use tests::{ExpectedEntry, Sample, TestConfig};
 pub use texts::{FRAGMENTS, MAX_FILE, MAX_FRAGMENTS};
+#[cfg(feature = "avro")]
+pub(crate) use tls::pem;
 pub use tls::{ClientTls, ServerTls, TlsFileError};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::addr::{ListenAddr, ListenAddrError};
 use super::choice::one_of;
 use super::conflict::{Binding, Protocol, bindings, conflicts};
-use super::error::Rejected;
+use super::error::LoadError;
 use super::load::{Loaded, load};
 use super::model::{Config, SourceConfig};
 use crate::suggest::nearest;
@@ -205,7 +205,7 @@ impl Config {
 pub enum StartError {
     /// The file is wrong.
     #[error(transparent)]
-    File(#[from] Rejected),
+    File(#[from] LoadError),
     /// The command line is wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Overrides(Vec<OverrideError>),

@@ -54,7 +54,7 @@ pub enum TlsFileError {
     Tls(#[from] TlsError),
 }
 
-fn pem(path: &PathBuf) -> Result<Vec<u8>, TlsFileError> {
+pub(crate) fn pem(path: &PathBuf) -> Result<Vec<u8>, TlsFileError> {
     use std::io::Read as _;
     let mut text = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_PEM).read_to_end(&mut text));

@@ -85,12 +85,12 @@ pub enum GatewayError {
     },
     /// The client of a schema registry cannot be made.
     #[cfg(feature = "avro")]
-    #[error("{name}: the registry of schemas: {error:#}")]
+    #[error("{name}: the registry of schemas: {error}")]
     Registry {
         /// The source.
         name: String,
         /// Why.
-        error: anyhow::Error,
+        error: ingest_kafka::RegistryError,
     },
     /// A destination was given twice.
     #[error("two destinations are named {0:?}")]

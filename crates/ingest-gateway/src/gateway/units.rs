@@ -551,9 +551,7 @@ fn kafka_ingestor(
     let made = made.map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })?;
     #[cfg(feature = "avro")]
     if let Some(registry) = &config.registry {
-        let registry = crate::kafka::registry(registry)
-            .map_err(|error| GatewayError::Registry { name: name.to_owned(), error })?;
-        return Ok(made.with_registry(registry));
+        return Ok(made.with_registry(crate::kafka::registry(name, registry)?));
     }
     Ok(made)
 }

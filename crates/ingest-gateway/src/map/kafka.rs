@@ -8,6 +8,9 @@ use crate::config::{KafkaDecoding, KafkaTime, KafkaValues};
 
 /// Header of a record whose value is a whole entry: its tag.
 pub const ENTRY: &str = "ingestry.entry";
+/// Header of a record whose value is the data of an entry: `TAG TIME SOURCE`, as the three below have
+/// them; `-` where there is no such time, and nothing where there is no source.
+pub const DATA: &str = "ingestry.data";
 /// Header of a record whose value is the data of an entry: its tag.
 pub const TAG: &str = "ingestry.tag";
 /// Header: the entry's stable id, `LOG.EPOCH.LSN` in hexadecimal digits.
@@ -100,6 +103,7 @@ impl<'a> Headers<'a> {
         for (name, value) in all.filter(|(name, _)| name.starts_with("ingestry.")) {
             match name {
                 ENTRY => found.entry = Some(value),
+                DATA => found.line(value),
                 TAG => found.tag = Some(value),
                 TIMESTAMP => found.timestamp = Some(value),
                 SOURCE => found.source = Some(value),
@@ -108,6 +112,14 @@ impl<'a> Headers<'a> {
             }
         }
         found
+    }
+
+    /// What [`DATA`] says.
+    fn line(&mut self, line: &'a [u8]) {
+        let mut words = line.split(|byte| *byte == b' ');
+        self.tag = words.next();
+        self.timestamp = words.next();
+        self.source = words.next();
     }
 
     /// Bytes of the values that they bring.
@@ -297,6 +309,12 @@ mod tests {
         let entry = MAPPER.entry(&read, TagId(1), now()).unwrap();
         assert_eq!(entry.ts, Timestamp::from_unix(-3, 7).unwrap());
         assert_eq!(entry.src, Source::from_ip("2001:db8::1".parse().unwrap()));
+        let line = Headers::of([(DATA, &b"app -3.000000007 2001:db8::1"[..])].into_iter());
+        assert_eq!(line, headers);
+        let line = Headers::of([(DATA, &b"app -"[..])].into_iter());
+        assert_eq!(MAPPER.tag(&line), Ok(Some("app")));
+        let entry = MAPPER.entry(&Read { headers: line, ..read }, TagId(1), now()).unwrap();
+        assert_eq!((entry.ts, entry.src), (of_millis(1).unwrap(), Source::NONE));
         // What is no time or address of ours is as if it were not there.
         let all: [(&str, &[u8]); 3] = [(TAG, b"no tag"), (TIMESTAMP, b"1.5"), (SOURCE, b"here")];
         let headers = Headers::of(all.into_iter());

@@ -10,7 +10,7 @@ use graphite_proto::amqp::{
 };
 use graphite_proto::{Backoff, Event, Options};
 use ingest_entry::Source as Address;
-use ingest_mux::{Refused, SendError, Ticket};
+use ingest_mux::{RefusedError, SendError, Ticket};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -184,7 +184,7 @@ impl Link<'_> {
     async fn settle(
         &mut self,
         consumer: &Consumer,
-        done: Result<(), Refused>,
+        done: Result<(), RefusedError>,
     ) -> Result<(), AmqpError> {
         let Some(out) = self.out.pop_front() else { return Ok(()) };
         if !self.amqp.options.acknowledge {
@@ -285,7 +285,7 @@ impl Link<'_> {
         self.cx.counters.kept_rejects.set(rejects.kept());
         let refused = match &sent.refused {
             // One that is too large will not be smaller the next time.
-            None | Some(SendError::Refused(Refused::TooLarge { .. })) => false,
+            None | Some(SendError::Refused(RefusedError::TooLarge { .. })) => false,
             Some(_) => true,
         };
         self.out.push_back(Out { tag, ticket: sent.ticket, refused });
@@ -306,7 +306,7 @@ async fn more(consumer: &mut Consumer, first: Delivery) -> Result<Vec<Delivery>,
     Ok(messages)
 }
 
-async fn done(source: &ingest_mux::Source, ticket: Option<Ticket>) -> Result<(), Refused> {
+async fn done(source: &ingest_mux::Source, ticket: Option<Ticket>) -> Result<(), RefusedError> {
     match ticket {
         Some(ticket) => source.done(&ticket).await,
         None => Ok(()),

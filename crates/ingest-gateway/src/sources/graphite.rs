@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use graphite_proto::{Connection, Event, Format, FrameError, Options};
 use ingest_entry::{Source as Address, TagId};
-use ingest_mux::{Refused, SendError, Source, Ticket};
+use ingest_mux::{RefusedError, SendError, Source, Ticket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::{Entrance, accept};
@@ -104,7 +104,7 @@ enum End {
     /// The client broke it, or was silent for too long.
     Broken(io::Error),
     /// The log does not take what it sends.
-    Refused(Refused),
+    Refused(RefusedError),
 }
 
 impl One {
@@ -327,7 +327,7 @@ impl One {
             self.window.add(ticket, bytes as u64);
         }
         match sent.refused {
-            Some(SendError::Refused(error)) if !matches!(error, Refused::TooLarge { .. }) => {
+            Some(SendError::Refused(error)) if !matches!(error, RefusedError::TooLarge { .. }) => {
                 Err(End::Refused(error))
             }
             // What came before it was taken.
@@ -346,7 +346,7 @@ impl One {
         }
         let dropped = self.window.sent.iter().any(|(sent, _)| self.cx.source.was_dropped(sent));
         if self.window.dropped || dropped {
-            return End::Refused(Refused::Dropped);
+            return End::Refused(RefusedError::Dropped);
         }
         End::Durable
     }

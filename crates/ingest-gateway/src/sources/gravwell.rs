@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest_entry::{EntryRef, TagId, TagName};
-use ingest_mux::{DefineError, Grant, Health, Refused, Source, Tags, Ticket};
+use ingest_mux::{DefineError, Grant, Health, RefusedError, Source, Tags, Ticket};
 use ingest_wire::{
     Acceptor, Batch, IngesterState, NumberTags, Receipt, Secret, ServerConfig, ServerError,
     Session, SessionEvent,
@@ -502,7 +502,7 @@ impl Client {
 }
 
 /// Waits for what was sent, if there is something.
-async fn done(source: &Source, sent: Option<&Option<Ticket>>) -> Result<(), Refused> {
+async fn done(source: &Source, sent: Option<&Option<Ticket>>) -> Result<(), RefusedError> {
     match sent {
         Some(Some(ticket)) => source.done(ticket).await,
         Some(None) => Ok(()),

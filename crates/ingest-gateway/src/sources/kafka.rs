@@ -11,7 +11,7 @@ use graphite_proto::Backoff;
 use ingest_kafka::{
     Consumer, ConsumerOptions, Error, ErrorKind, Message, Messages, Positions, Settings, StartFrom,
 };
-use ingest_mux::{Refused, Tags, Ticket};
+use ingest_mux::{RefusedError, Tags, Ticket};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -189,7 +189,7 @@ impl<'a> Member<'a> {
     }
 
     /// The oldest batch is durable, or never will be.
-    async fn settle(&mut self, done: Result<(), Refused>) -> Result<(), Error> {
+    async fn settle(&mut self, done: Result<(), RefusedError>) -> Result<(), Error> {
         let Some(out) = self.out.pop_front() else { return Ok(()) };
         let source = &self.cx.source;
         let dropped = out.ticket.as_ref().is_some_and(|ticket| source.was_dropped(ticket));
@@ -250,7 +250,7 @@ impl<'a> Member<'a> {
         };
         let (ticket, refused) = intake.take(messages, &reads, grant);
         let mut read = Positions::default();
-        messages.iter().for_each(|message| read.read(message));
+        read.read_all(messages);
         self.out.push_back(Out { read, ticket, refused });
         Ok(())
     }
@@ -295,7 +295,7 @@ async fn next<'a>(
     }
 }
 
-async fn done(source: &ingest_mux::Source, ticket: Option<Ticket>) -> Result<(), Refused> {
+async fn done(source: &ingest_mux::Source, ticket: Option<Ticket>) -> Result<(), RefusedError> {
     match ticket {
         Some(ticket) => source.done(&ticket).await,
         None => Ok(()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::fault::{AvroFault, shown};
+use super::fault::{AvroError, shown};
 use super::shape::{Field, Record, Shape, Shapes};
 
 /// Records in records. JSON itself is not deeper, but defaults of a schema can be.
@@ -16,7 +16,7 @@ pub(super) fn write(
     object: &Map<String, Value>,
     strict: bool,
     out: &mut Vec<u8>,
-) -> Result<(), AvroFault> {
+) -> Result<(), AvroError> {
     Writer { shapes, strict, depth: 0, out }.record(shapes.record(0), object)
 }
 
@@ -24,13 +24,13 @@ pub(super) fn write(
 pub(super) fn key(
     shapes: &Shapes,
     object: &Map<String, Value>,
-) -> Result<Option<String>, AvroFault> {
+) -> Result<Option<String>, AvroError> {
     let record = shapes.record(0);
     let mut key = String::new();
     for (at, name) in shapes.key.iter().enumerate() {
         let field = record.fields.iter().find(|field| field.name == *name);
         let field =
-            field.ok_or_else(|| AvroFault::Schema(format!("Field {name} is not in schema.")))?;
+            field.ok_or_else(|| AvroError::Schema(format!("Field {name} is not in schema.")))?;
         if at > 0 {
             key.push('|');
         }
@@ -74,35 +74,35 @@ struct Writer<'s, 'o> {
 enum Unwritten {
     /// It is not of the type.
     Type,
-    Fault(AvroFault),
+    Fault(AvroError),
 }
 
-impl From<AvroFault> for Unwritten {
-    fn from(fault: AvroFault) -> Self {
+impl From<AvroError> for Unwritten {
+    fn from(fault: AvroError) -> Self {
         Self::Fault(fault)
     }
 }
 
 impl Writer<'_, '_> {
-    fn record(&mut self, record: &Record, object: &Map<String, Value>) -> Result<(), AvroFault> {
+    fn record(&mut self, record: &Record, object: &Map<String, Value>) -> Result<(), AvroError> {
         if self.strict {
             check_fields(record, object)?;
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(AvroFault::Deep(MAX_DEPTH));
+            return Err(AvroError::Deep(MAX_DEPTH));
         }
         for field in &record.fields {
             self.field(field, value_of(object, field))?;
             if self.out.len() > MAX_BYTES {
-                return Err(AvroFault::Large(MAX_BYTES));
+                return Err(AvroError::Large(MAX_BYTES));
             }
         }
         self.depth -= 1;
         Ok(())
     }
 
-    fn field(&mut self, field: &Field, value: Option<&Value>) -> Result<(), AvroFault> {
+    fn field(&mut self, field: &Field, value: Option<&Value>) -> Result<(), AvroError> {
         let default = field.default.as_ref().filter(|value| !value.is_null());
         let (value, shape) = match (value.or(default), &field.shape) {
             (Some(value), shape) => (value, shape),
@@ -113,13 +113,13 @@ impl Writer<'_, '_> {
             }
             (None, shape) => {
                 let (field, kind) = (field.name.clone(), shape.kind());
-                return Err(AvroFault::Missing { field, kind });
+                return Err(AvroError::Missing { field, kind });
             }
         };
         match self.value(shape, value, &field.name) {
             Ok(()) => Ok(()),
             Err(Unwritten::Fault(fault)) => Err(fault),
-            Err(Unwritten::Type) => Err(AvroFault::Type {
+            Err(Unwritten::Type) => Err(AvroError::Type {
                 value: shown(&text_of(value)),
                 field: field.name.clone(),
                 kind: shape.of_value(),
@@ -134,7 +134,7 @@ impl Writer<'_, '_> {
         }
         if value.is_null() && !matches!(shape, Shape::Null) {
             let (field, schema) = (name.to_owned(), format!("\"{}\"", shape.name()));
-            return Err(AvroFault::Null { field, schema }.into());
+            return Err(AvroError::Null { field, schema }.into());
         }
         match (shape, value) {
             (Shape::Null, Value::Null) => {}
@@ -162,7 +162,7 @@ impl Writer<'_, '_> {
                 let text = text_of(value);
                 let at = symbols.iter().position(|symbol| *symbol == text);
                 let symbols = || symbols.join(", ");
-                let fault = || AvroFault::Symbol { value: shown(&text), symbols: symbols() };
+                let fault = || AvroError::Symbol { value: shown(&text), symbols: symbols() };
                 self.length(at.ok_or_else(fault)?);
             }
             (Shape::Array(of), Value::Array(items)) => {
@@ -195,8 +195,8 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    fn bound(&self) -> Result<(), AvroFault> {
-        if self.out.len() > MAX_BYTES { Err(AvroFault::Large(MAX_BYTES)) } else { Ok(()) }
+    fn bound(&self) -> Result<(), AvroError> {
+        if self.out.len() > MAX_BYTES { Err(AvroError::Large(MAX_BYTES)) } else { Ok(()) }
     }
 
     /// Zigzag, seven bits a byte, the lowest first.
@@ -220,14 +220,14 @@ impl Writer<'_, '_> {
     }
 }
 
-fn check_fields(record: &Record, object: &Map<String, Value>) -> Result<(), AvroFault> {
+fn check_fields(record: &Record, object: &Map<String, Value>) -> Result<(), AvroError> {
     let unknown: Vec<&str> =
         object.keys().map(String::as_str).filter(|name| !record.has(name)).collect();
     if unknown.is_empty() {
         return Ok(());
     }
     let declared: Vec<&str> = record.fields.iter().map(|field| field.name.as_str()).collect();
-    Err(AvroFault::Undefined { fields: shown(&unknown.join(",")), declared: declared.join(",") })
+    Err(AvroError::Undefined { fields: shown(&unknown.join(",")), declared: declared.join(",") })
 }
 
 fn boolean(value: &Value) -> Option<bool> {

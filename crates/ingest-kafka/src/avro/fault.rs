@@ -6,7 +6,7 @@ const SHOWN: usize = 1024;
 /// Why JSON does not become Avro. The texts are Hydra's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AvroFault {
+pub enum AvroError {
     /// The payload is no JSON, or no object of it.
     #[error("Failed to parse as Json: {payload}\n\n{why}")]
     Json {
@@ -71,7 +71,7 @@ pub enum AvroFault {
     Schema(String),
 }
 
-impl AvroFault {
+impl AvroError {
     pub(crate) fn json(payload: &str, why: impl Into<String>) -> Self {
         Self::Json { payload: shown(payload), why: why.into() }
     }

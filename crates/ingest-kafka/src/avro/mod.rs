@@ -9,7 +9,7 @@ mod shape;
 
 use serde_json::{Map, Value};
 
-pub use fault::AvroFault;
+pub use fault::AvroError;
 use shape::Shapes;
 
 /// What a registry's framing begins with.
@@ -26,9 +26,9 @@ impl AvroSchema {
     /// Reads a schema. `id` is its number in the registry.
     ///
     /// # Errors
-    /// [`AvroFault::Schema`]: it is none, is no record, or has something that JSON is not converted
+    /// [`AvroError::Schema`]: it is none, is no record, or has something that JSON is not converted
     /// to, which is `bytes`, `fixed`, and unions other than of null and one more.
-    pub fn parse(id: u32, text: &str) -> Result<Self, AvroFault> {
+    pub fn parse(id: u32, text: &str) -> Result<Self, AvroError> {
         Ok(Self { id, shapes: Shapes::parse(text)? })
     }
 
@@ -42,11 +42,11 @@ impl AvroSchema {
     /// first, and the object as Avro.
     ///
     /// # Errors
-    /// [`AvroFault`]. With `strict`, fields that the schema does not have are an error, in nested
+    /// [`AvroError`]. With `strict`, fields that the schema does not have are an error, in nested
     /// records as well; else they are left out.
-    pub fn encode(&self, object: &Value, strict: bool) -> Result<Vec<u8>, AvroFault> {
+    pub fn encode(&self, object: &Value, strict: bool) -> Result<Vec<u8>, AvroError> {
         let Value::Object(object) = object else {
-            return Err(AvroFault::json(&object.to_string(), "it is no object"));
+            return Err(AvroError::json(&object.to_string(), "it is no object"));
         };
         let mut out = Vec::with_capacity(128);
         out.push(MAGIC);
@@ -59,8 +59,8 @@ impl AvroSchema {
     /// with `|` between them. `None`: it names none.
     ///
     /// # Errors
-    /// [`AvroFault::Schema`]: it names a field that it does not have.
-    pub fn key(&self, object: &Map<String, Value>) -> Result<Option<String>, AvroFault> {
+    /// [`AvroError::Schema`]: it names a field that it does not have.
+    pub fn key(&self, object: &Map<String, Value>) -> Result<Option<String>, AvroError> {
         convert::key(&self.shapes, object)
     }
 }

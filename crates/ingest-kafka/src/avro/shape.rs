@@ -6,7 +6,7 @@ use apache_avro::Schema;
 use apache_avro::schema::{RecordSchema, UnionSchema};
 use serde_json::Value;
 
-use super::fault::AvroFault;
+use super::fault::AvroError;
 
 /// A type.
 #[derive(Clone, Debug)]
@@ -59,11 +59,11 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
-    pub(super) fn parse(text: &str) -> Result<Self, AvroFault> {
+    pub(super) fn parse(text: &str) -> Result<Self, AvroError> {
         let schema =
-            Schema::parse_str(text).map_err(|error| AvroFault::Schema(error.to_string()))?;
+            Schema::parse_str(text).map_err(|error| AvroError::Schema(error.to_string()))?;
         let Schema::Record(record) = &schema else {
-            return Err(AvroFault::Schema(format!("Not a record: {}", name_of(&schema))));
+            return Err(AvroError::Schema(format!("Not a record: {}", name_of(&schema))));
         };
         let mut builder = Builder::default();
         builder.record(record)?;
@@ -88,7 +88,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn record(&mut self, record: &RecordSchema) -> Result<Shape, AvroFault> {
+    fn record(&mut self, record: &RecordSchema) -> Result<Shape, AvroError> {
         let at = self.records.len();
         self.records.push(Record::default());
         // Before its fields, which may name it.
@@ -96,7 +96,7 @@ impl Builder {
         let mut fields = Vec::with_capacity(record.fields.len());
         for field in &record.fields {
             let unsupported = |kind: &str| {
-                AvroFault::Schema(format!("Unsupported type '{kind}' for field '{}'", field.name))
+                AvroError::Schema(format!("Unsupported type '{kind}' for field '{}'", field.name))
             };
             let shape = self.shape(&field.schema, &unsupported)?;
             fields.push(Field { name: field.name.clone(), shape, default: field.default.clone() });
@@ -110,9 +110,9 @@ impl Builder {
     fn shape(
         &mut self,
         schema: &Schema,
-        unsupported: &dyn Fn(&str) -> AvroFault,
-    ) -> Result<Shape, AvroFault> {
-        let of_element = |kind: &str| AvroFault::Schema(format!("Unsupported type: {kind}"));
+        unsupported: &dyn Fn(&str) -> AvroError,
+    ) -> Result<Shape, AvroError> {
+        let of_element = |kind: &str| AvroError::Schema(format!("Unsupported type: {kind}"));
         Ok(match schema {
             Schema::Null => Shape::Null,
             Schema::Boolean => Shape::Boolean,
@@ -149,8 +149,8 @@ impl Builder {
     fn union(
         &mut self,
         union: &UnionSchema,
-        unsupported: &dyn Fn(&str) -> AvroFault,
-    ) -> Result<Shape, AvroFault> {
+        unsupported: &dyn Fn(&str) -> AvroError,
+    ) -> Result<Shape, AvroError> {
         let (null_first, of) = match union.variants() {
             [Schema::Null, of] => (true, of),
             [of, Schema::Null] => (false, of),

@@ -4,7 +4,7 @@ use hydra_ws::{Dialect, Failure, Request, Validation};
 use serde_json::Value;
 
 use super::prepared::{Prepared, Ready, Unencoded};
-use crate::avro::{AvroFault, AvroSchema};
+use crate::avro::{AvroError, AvroSchema};
 use crate::registry::{Registry, RegistryError};
 
 /// Makes the record, with what the registry says if that is needed.
@@ -24,7 +24,7 @@ pub(super) async fn ready(
         let found = registry.schema(&name, version).await;
         found.map_err(|error| unloaded(&name, &error))
     };
-    let told = |schema: &AvroSchema, fault: &AvroFault| {
+    let told = |schema: &AvroSchema, fault: &AvroError| {
         let mut text = fault.to_string();
         if dialect == Dialect::Head && fault.is_about_schema() {
             text.push_str(&format!(" [{}/schemas/ids/{}]", registry.url(), schema.id()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::avro::AvroFault;
+use crate::avro::AvroError;
 
 /// Why there is no schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum RegistryError {
     TooLarge(usize),
     /// The schema is none that can be used here.
     #[error(transparent)]
-    Schema(#[from] AvroFault),
+    Schema(#[from] AvroError),
 }
 
 impl RegistryError {

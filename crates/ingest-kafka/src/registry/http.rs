@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use super::error::RegistryError;
 use super::options::RegistryOptions;
 use super::tls;
-use crate::avro::{AvroFault, AvroSchema};
+use crate::avro::{AvroError, AvroSchema};
 
 const ACCEPTED: &str = "application/vnd.schemaregistry.v1+json, application/json";
 const AGENT: &str = concat!("ingestry/", env!("CARGO_PKG_VERSION"));
@@ -208,11 +208,11 @@ fn read(status: u16, body: &[u8]) -> Result<AvroSchema, RegistryError> {
     };
     let kind = text("schemaType").unwrap_or("AVRO");
     if kind != "AVRO" {
-        return Err(AvroFault::Schema(format!("It is of type {kind}, not of Avro.")).into());
+        return Err(AvroError::Schema(format!("It is of type {kind}, not of Avro.")).into());
     }
     if field("references").and_then(Value::as_array).is_some_and(|all| !all.is_empty()) {
         let why = "It refers to schemas of other subjects, which are not read here.";
-        return Err(AvroFault::Schema(why.to_owned()).into());
+        return Err(AvroError::Schema(why.to_owned()).into());
     }
     Ok(AvroSchema::parse(id, schema)?)
 }

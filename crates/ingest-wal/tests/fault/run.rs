@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ingest_wal::{
-    Catalog, Entries, Health, Item, Level, Log, Lsn, OnFull, Options, Reader, Refused, SegmentName,
-    Tally, Ticket,
+    Catalog, Entries, Health, Item, Level, Log, Lsn, OnFull, Options, Reader, RefusedError,
+    SegmentName, Tally, Ticket,
 };
 use proptest::sample::Index;
 
@@ -132,7 +132,7 @@ pub(crate) type Done = Result<(), Down>;
 #[derive(Debug)]
 enum Outcome {
     Reached,
-    Refused(Refused),
+    Refused(RefusedError),
     /// It waits for room.
     Full,
 }

@@ -8,7 +8,7 @@ use tokio::time::{Duration, sleep};
 
 use super::backoff::{Backoff, Waits, chance};
 use super::dial::Dialer;
-use super::error::Error;
+use super::error::ClientError;
 use super::item::{Clock, Gap, GapCause, Item, Reason};
 use super::machine::End;
 use super::queue::Gone;
@@ -40,7 +40,7 @@ impl<M: Message<Bytes> + Timed> Task<M> {
         loop {
             let connected = tokio::select! {
                 connected = connect(&self.dialer, &self.tokens, &self.target) => connected,
-                () = self.outlet.closed() => Err(Error::NotConnected),
+                () = self.outlet.closed() => Err(ClientError::NotConnected),
             };
             if self.outlet.is_closed() && connected.is_err() {
                 self.gap(&mut seen, clock.now());
@@ -75,7 +75,7 @@ impl<M: Message<Bytes> + Timed> Task<M> {
             let Some(wait) = waits.next(chance()) else {
                 self.gap(&mut seen, clock.now());
                 self.outlet.batch.push_back(Item::Retrying { error: reason, wait: Duration::ZERO });
-                return self.ended(Reason::Error(Error::MaxRetries)).await;
+                return self.ended(Reason::Error(ClientError::MaxRetries)).await;
             };
             self.outlet.give(Item::Retrying { error: reason, wait }).await?;
             tokio::select! {
@@ -104,7 +104,7 @@ impl<M: Message<Bytes> + Timed> Task<M> {
 }
 
 /// Connects; after a 401 once more with a new token.
-async fn connect(dialer: &Dialer, tokens: &Tokens, target: &Target) -> Result<Socket, Error> {
+async fn connect(dialer: &Dialer, tokens: &Tokens, target: &Target) -> Result<Socket, ClientError> {
     let connect = |token: String| async move { target.connect(dialer, &token).await };
-    tokens.ask(Error::is_unauthorized, connect).await
+    tokens.ask(ClientError::is_unauthorized, connect).await
 }

@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, bounded, unbounded};
 use tokio::runtime::Runtime;
 
 use super::item::{Item, Reason};
-use super::{Closer, Consumer, Error, Recent};
+use super::{ClientError, Closer, Consumer, Recent};
 use crate::legacy::LogMessage;
 
 /// How many messages wait in the channel, beside those of the stream behind it.
@@ -35,8 +35,8 @@ impl Tail {
     /// Closes the stream; messages that were decoded still come.
     ///
     /// # Errors
-    /// [`Error::NotConnected`] if it is over already.
-    pub fn close(&self) -> Result<(), Error> {
+    /// [`ClientError::NotConnected`] if it is over already.
+    pub fn close(&self) -> Result<(), ClientError> {
         // The runtime has to outlive the stream.
         let _runtime = &self.runtime;
         self.closer.close()
@@ -47,13 +47,13 @@ impl BlockingConsumer {
     /// Around a consumer. Must not be used, nor dropped, inside of an async task.
     ///
     /// # Errors
-    /// [`Error::NotConnected`] if the system gives no thread.
-    pub fn new(consumer: Consumer) -> Result<Self, Error> {
+    /// [`ClientError::NotConnected`] if the system gives no thread.
+    pub fn new(consumer: Consumer) -> Result<Self, ClientError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
-            .map_err(|_| Error::NotConnected)?;
+            .map_err(|_| ClientError::NotConnected)?;
         Ok(Self { consumer, runtime: Arc::new(runtime) })
     }
 
@@ -61,8 +61,8 @@ impl BlockingConsumer {
     /// the socket; one that is dropped closes it.
     ///
     /// # Errors
-    /// [`Error`] if there is no connection.
-    pub fn tail(&self, app: &str, token: &str) -> Result<Tail, Error> {
+    /// [`ClientError`] if there is no connection.
+    pub fn tail(&self, app: &str, token: &str) -> Result<Tail, ClientError> {
         let mut stream = self.runtime.block_on(self.consumer.tail(app, token))?;
         let closer = stream.closer();
         let (messages_in, messages) = bounded(WAITING);
@@ -91,8 +91,8 @@ impl BlockingConsumer {
     /// The messages that the server has kept: [`Consumer::recent`].
     ///
     /// # Errors
-    /// [`Error`] if there is no answer, or another than messages.
-    pub fn recent(&self, app: &str, token: &str) -> Result<Recent, Error> {
+    /// [`ClientError`] if there is no answer, or another than messages.
+    pub fn recent(&self, app: &str, token: &str) -> Result<Recent, ClientError> {
         self.runtime.block_on(self.consumer.recent(app, token))
     }
 }

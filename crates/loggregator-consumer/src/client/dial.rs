@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Endpoint, unescape};
-use super::error::Error;
+use super::error::ClientError;
 use super::proxy::Proxy;
 use super::tls::TlsOptions;
 
@@ -90,7 +90,7 @@ impl Default for Dialer {
 #[derive(Debug)]
 pub(crate) enum Undialed {
     Cause(String),
-    Tls(Error),
+    Tls(ClientError),
 }
 
 impl From<io::Error> for Undialed {

@@ -62,7 +62,7 @@ impl std::error::Error for DialError {}
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ClientError {
     /// The token is not accepted.
     #[error("Unauthorized error: {0}")]
     Unauthorized(String),
@@ -107,7 +107,7 @@ pub enum Error {
     Tls(String),
 }
 
-impl Error {
+impl ClientError {
     /// Whether the server did not accept the token.
     #[must_use]
     pub const fn is_unauthorized(&self) -> bool {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::error::Error;
+use super::error::ClientError;
 use super::machine::End;
 use super::queue::Queued;
 
@@ -54,7 +54,7 @@ pub enum Reason {
     End(End),
     /// It was not made.
     #[error(transparent)]
-    Error(#[from] Error),
+    Error(#[from] ClientError),
 }
 
 /// A stretch of time in which messages may have been lost.

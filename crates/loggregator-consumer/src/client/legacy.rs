@@ -11,7 +11,7 @@ use super::again::{Callback, Task};
 use super::backoff::Backoff;
 use super::dial::{Connector, Dialer, Undialed};
 use super::endpoint::{Endpoint, escape};
-use super::error::{DialError, Error, Service};
+use super::error::{ClientError, DialError, Service};
 use super::http::{self, Ask};
 use super::item::{Clock, Item, Reason};
 use super::machine::End;
@@ -205,7 +205,7 @@ impl Consumer {
         path: &str,
         app: &str,
         token: &str,
-    ) -> Result<super::socket::Socket, Error> {
+    ) -> Result<super::socket::Socket, ClientError> {
         let socket = self.target(path, app).connect(&self.settings.dialer, token).await?;
         if let Some(callback) = &self.settings.on_connect {
             callback();
@@ -250,11 +250,11 @@ impl Consumer {
     /// whole value of the header, `bearer …`.
     ///
     /// # Errors
-    /// [`Error`] if there is no connection.
+    /// [`ClientError`] if there is no connection.
     ///
     /// # Cancel safety
     /// A dropped future closes its connection; [`ConsumerBuilder::on_connect`] may have been called.
-    pub async fn tail(&self, app: &str, token: &str) -> Result<Messages<LogMessage>, Error> {
+    pub async fn tail(&self, app: &str, token: &str) -> Result<Messages<LogMessage>, ClientError> {
         let mut socket = self.open("/tail/", app, token).await?;
         let (mut outlet, messages) = messages(self.settings.capacity, self.settings.when_full);
         let habits = self.habits();
@@ -273,14 +273,14 @@ impl Consumer {
     /// The messages that the server has kept.
     ///
     /// # Errors
-    /// [`Error`] if there is no answer, or another than messages.
+    /// [`ClientError`] if there is no answer, or another than messages.
     ///
     /// # Cancel safety
     /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
-    pub async fn recent(&self, app: &str, token: &str) -> Result<Recent, Error> {
+    pub async fn recent(&self, app: &str, token: &str) -> Result<Recent, ClientError> {
         let settings = &self.settings;
         let endpoint = &settings.endpoint;
-        let server = Endpoint::parse(endpoint).map_err(Error::Endpoint)?.for_http();
+        let server = Endpoint::parse(endpoint).map_err(ClientError::Endpoint)?.for_http();
         let target = format!("/recent?app={}", escape(app));
         let deadline = Instant::now() + settings.dialer.timeout;
         let ask = Ask { server: &server, target: &target, token: Some(token), headers: &[] };
@@ -301,15 +301,15 @@ impl Consumer {
         match answer.status().as_u16() {
             401 => {
                 let (body, _) = answer.body(MAX_BODY, deadline).await;
-                return Err(Error::Unauthorized(String::from_utf8_lossy(&body).into_owned()));
+                return Err(ClientError::Unauthorized(String::from_utf8_lossy(&body).into_owned()));
             }
             // A server from before `/recent`.
             400 => return self.dump(app, token).await,
             200 => {}
-            _ => return Err(Error::NotFound),
+            _ => return Err(ClientError::NotFound),
         }
         let kind = answer.header("content-type").map(str::to_owned);
-        let boundary = kind.as_deref().and_then(boundary).ok_or(Error::BadResponse)?;
+        let boundary = kind.as_deref().and_then(boundary).ok_or(ClientError::BadResponse)?;
         let (body, complete) = answer.body(MAX_RECENT, deadline).await;
         let mut recent = parts(body, &boundary, settings.keep_partial)?;
         recent.truncated |= !complete;
@@ -317,7 +317,7 @@ impl Consumer {
     }
 
     /// What `/recent` was before.
-    async fn dump(&self, app: &str, token: &str) -> Result<Recent, Error> {
+    async fn dump(&self, app: &str, token: &str) -> Result<Recent, ClientError> {
         let mut socket = self.open("/dump/", app, token).await?;
         let mut recent = Recent::default();
         let deadline = Instant::now() + self.settings.dialer.timeout;
@@ -345,12 +345,12 @@ impl Consumer {
 }
 
 /// Decodes a body in parts.
-fn parts(body: Bytes, boundary: &str, keep_partial: bool) -> Result<Recent, Error> {
+fn parts(body: Bytes, boundary: &str, keep_partial: bool) -> Result<Recent, ClientError> {
     let mut recent = Recent::default();
     let empty = body.is_empty();
     let mut parts = Parts::new(body, boundary);
     if !parts.started() && !empty {
-        return Err(Error::BadResponse);
+        return Err(ClientError::BadResponse);
     }
     for part in parts.by_ref() {
         match part {
@@ -371,17 +371,17 @@ fn add(recent: &mut Recent, bytes: &Bytes, keep_partial: bool) {
 }
 
 /// What a status other than the wanted one means to the second generation.
-pub(crate) fn refused(status: u16, body: String) -> Error {
+pub(crate) fn refused(status: u16, body: String) -> ClientError {
     match status {
-        401 => Error::Unauthorized(body),
-        400 => Error::BadRequest,
-        _ => Error::NotOk,
+        401 => ClientError::Unauthorized(body),
+        400 => ClientError::BadRequest,
+        _ => ClientError::NotOk,
     }
 }
 
 /// An error with a status.
-pub(crate) fn answered(endpoint: &str, service: Service, status: u16, body: String) -> Error {
-    Error::Dial(Box::new(DialError {
+pub(crate) fn answered(endpoint: &str, service: Service, status: u16, body: String) -> ClientError {
+    ClientError::Dial(Box::new(DialError {
         cause: format!("the answer is {status}: {}", body.trim_end()),
         endpoint: super::endpoint::without_user(endpoint),
         service,

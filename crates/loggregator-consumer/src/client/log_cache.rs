@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::backoff::{Backoff, Waits, chance};
 use super::dial::{Connector, Dialer};
 use super::endpoint::{Endpoint, escape};
-use super::error::{Error, Service};
+use super::error::{ClientError, Service};
 use super::http::{self, Ask};
 use super::item::{Clock, Gap, GapCause, Item, Reason};
 use super::legacy::answered;
@@ -173,12 +173,12 @@ impl LogCache {
     /// Envelopes of a source. An overloaded server (429) is asked for half as many, and again.
     ///
     /// # Errors
-    /// [`Error`] if there is no answer, or another than envelopes. 404 is also the answer to a
+    /// [`ClientError`] if there is no answer, or another than envelopes. 404 is also the answer to a
     /// token without the right.
     ///
     /// # Cancel safety
     /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
-    pub async fn read(&self, source_id: &str, read: &Read) -> Result<Batch, Error> {
+    pub async fn read(&self, source_id: &str, read: &Read) -> Result<Batch, ClientError> {
         let mut read = read.clone();
         loop {
             let answer = self.once(source_id, &read).await;
@@ -192,7 +192,7 @@ impl LogCache {
         }
     }
 
-    async fn once(&self, source_id: &str, read: &Read) -> Result<Batch, Error> {
+    async fn once(&self, source_id: &str, read: &Read) -> Result<Batch, ClientError> {
         // A source's id may hold slashes, which stay.
         let id: Vec<_> = source_id.split('/').map(escape).collect();
         let target = format!("{}/read/{}{}", self.settings.prefix, id.join("/"), read.query());
@@ -201,10 +201,10 @@ impl LogCache {
         self.tokens.ask(refused_or_not_found, ask).await
     }
 
-    async fn ask(&self, target: &str, token: &str) -> Result<Batch, Error> {
+    async fn ask(&self, target: &str, token: &str) -> Result<Batch, ClientError> {
         let (settings, service) = (&self.settings, Service::LogCache);
         let endpoint = &settings.endpoint;
-        let server = Endpoint::parse(endpoint).map_err(Error::Endpoint)?;
+        let server = Endpoint::parse(endpoint).map_err(ClientError::Endpoint)?;
         let target = format!("{}{target}", server.rest.trim_end_matches('/'));
         let deadline = Instant::now() + settings.dialer.timeout;
         let ask = Ask { server: &server, target: &target, token: Some(token), headers: &[] };
@@ -221,7 +221,7 @@ impl LogCache {
         }
         let batch = decode_answer(&body);
         if !complete || batch.fault.is_some_and(|fault| !fault.can_continue()) {
-            return Err(Error::BadResponse);
+            return Err(ClientError::BadResponse);
         }
         Ok(batch)
     }
@@ -294,7 +294,7 @@ impl Walk {
     }
 
     /// Reads from the window's start to the end, page by page. Whether something new was found.
-    async fn sweep(&mut self) -> Result<Result<bool, Error>, Gone> {
+    async fn sweep(&mut self) -> Result<Result<bool, ClientError>, Gone> {
         let mut start = self.newest.saturating_sub(WINDOW).max(self.begin);
         let mut found = false;
         loop {

@@ -28,7 +28,7 @@ pub use backoff::Backoff;
 #[cfg(feature = "blocking")]
 pub use blocking::{BlockingConsumer, Tail};
 pub use dial::{Connecting, Connector, Stream};
-pub use error::{DialError, Error, Service};
+pub use error::{ClientError, DialError, Service};
 pub use gateway::{Gateway, GatewayBuilder, Query};
 pub use item::{Gap, GapCause, Item, Reason};
 pub use legacy::{Consumer, ConsumerBuilder, Recent};

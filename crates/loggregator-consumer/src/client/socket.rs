@@ -12,7 +12,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::dial::{Dialer, Undialed};
 use super::endpoint::{self, Endpoint, without_user};
-use super::error::{DialError, Error, Service};
+use super::error::{ClientError, DialError, Service};
 use super::http::{self, Ask, Guard};
 use super::machine::{End, Machine, Payload};
 
@@ -43,10 +43,10 @@ pub(crate) struct Target {
 }
 
 /// An error of the dial with a text.
-pub(crate) fn dial_error(endpoint: &str, service: Service, undialed: Undialed) -> Error {
+pub(crate) fn dial_error(endpoint: &str, service: Service, undialed: Undialed) -> ClientError {
     match undialed {
         Undialed::Tls(error) => error,
-        Undialed::Cause(cause) => Error::Dial(Box::new(DialError {
+        Undialed::Cause(cause) => ClientError::Dial(Box::new(DialError {
             cause,
             endpoint: without_user(endpoint),
             service,
@@ -56,19 +56,19 @@ pub(crate) fn dial_error(endpoint: &str, service: Service, undialed: Undialed) -
     }
 }
 
-pub(crate) fn timed_out(endpoint: &str, service: Service, limit: Duration) -> Error {
+pub(crate) fn timed_out(endpoint: &str, service: Service, limit: Duration) -> ClientError {
     let cause = format!("i/o timeout: no answer within {} s", limit.as_secs_f64());
     dial_error(endpoint, service, Undialed::Cause(cause))
 }
 
 impl Target {
-    fn server(&self) -> Result<Endpoint, Error> {
+    fn server(&self) -> Result<Endpoint, ClientError> {
         if self.service == Service::TrafficController {
             let scheme = self.endpoint.split_once("://").map_or("", |(scheme, _)| scheme);
             let scheme = scheme.to_ascii_lowercase();
             if !matches!(scheme.as_str(), "ws" | "wss") {
                 let first = self.endpoint.split('/').next().unwrap_or_default();
-                return Err(Error::NonRetry(if scheme.is_empty() && first.contains(':') {
+                return Err(ClientError::NonRetry(if scheme.is_empty() && first.contains(':') {
                     match endpoint::web_socket(&self.endpoint, &self.path) {
                         Err(error) => error,
                         Ok(_) => format!("invalid scheme '{scheme}'"),
@@ -83,7 +83,11 @@ impl Target {
     }
 
     /// Connects, within the dialer's limit of time.
-    pub(crate) async fn connect(&self, dialer: &Dialer, token: &str) -> Result<Socket, Error> {
+    pub(crate) async fn connect(
+        &self,
+        dialer: &Dialer,
+        token: &str,
+    ) -> Result<Socket, ClientError> {
         let server = self.server()?;
         let deadline = Instant::now() + dialer.timeout;
         let opened = timeout_at(deadline, self.open(dialer, &server, token, deadline)).await;
@@ -99,7 +103,7 @@ impl Target {
         server: &Endpoint,
         token: &str,
         deadline: Instant,
-    ) -> Result<Socket, Error> {
+    ) -> Result<Socket, ClientError> {
         let key = generate_key();
         let origin = match self.service {
             Service::Loggregator => "http://localhost".to_owned(),
@@ -142,7 +146,7 @@ impl Target {
         })
     }
 
-    async fn refused(&self, answer: &mut http::Answer, deadline: Instant) -> Error {
+    async fn refused(&self, answer: &mut http::Answer, deadline: Instant) -> ClientError {
         let status = answer.status().as_u16();
         let body = match status {
             101 => Bytes::new(),
@@ -150,10 +154,10 @@ impl Target {
         };
         let body = String::from_utf8_lossy(&body).into_owned();
         if status == 401 && self.service == Service::Loggregator {
-            return Error::Unauthorized(body);
+            return ClientError::Unauthorized(body);
         }
         let cause = match status {
-            401 => Error::Unauthorized(body.clone()).to_string(),
+            401 => ClientError::Unauthorized(body.clone()).to_string(),
             _ => "websocket: bad handshake".to_owned(),
         };
         let dial = Box::new(DialError {
@@ -163,7 +167,7 @@ impl Target {
             status: Some(status),
             body,
         });
-        if status == 401 { Error::UnauthorizedStream(dial) } else { Error::Dial(dial) }
+        if status == 401 { ClientError::UnauthorizedStream(dial) } else { ClientError::Dial(dial) }
     }
 }
 

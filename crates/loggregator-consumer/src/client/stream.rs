@@ -104,9 +104,9 @@ impl Closer {
     /// Begins to close. What was decoded still comes, then the end.
     ///
     /// # Errors
-    /// [`super::Error::NotConnected`] if the stream is over already.
-    pub fn close(&self) -> Result<(), super::Error> {
-        self.0.send(true).map_err(|_| super::Error::NotConnected)
+    /// [`super::ClientError::NotConnected`] if the stream is over already.
+    pub fn close(&self) -> Result<(), super::ClientError> {
+        self.0.send(true).map_err(|_| super::ClientError::NotConnected)
     }
 }
 

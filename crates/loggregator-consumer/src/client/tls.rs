@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::error::Error;
+use super::error::ClientError;
 
 /// How TLS is set up: verified against the system's authorities, unless told otherwise.
 #[derive(Clone, Default)]
@@ -43,8 +43,8 @@ impl TlsOptions {
         self
     }
 
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
-        let wrong = |error: &dyn fmt::Display| Error::Tls(error.to_string());
+    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, ClientError> {
+        let wrong = |error: &dyn fmt::Display| ClientError::Tls(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -65,7 +65,7 @@ impl TlsOptions {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         if roots.is_empty() {
-            return Err(Error::Tls("no authority to trust".to_owned()));
+            return Err(ClientError::Tls("no authority to trust".to_owned()));
         }
         Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
     }

@@ -11,7 +11,7 @@ use super::again::Task;
 use super::backoff::Backoff;
 use super::dial::{Connector, Dialer, Undialed};
 use super::endpoint::{Endpoint, escape};
-use super::error::{Error, Service};
+use super::error::{ClientError, Service};
 use super::http::{self, Ask};
 use super::legacy::refused;
 use super::notice::{self, Notice};
@@ -248,11 +248,11 @@ impl TrafficController {
     /// What the instances of an application use, sorted by their number.
     ///
     /// # Errors
-    /// [`Error`] if there is no answer, or another than envelopes.
+    /// [`ClientError`] if there is no answer, or another than envelopes.
     ///
     /// # Cancel safety
     /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
-    pub async fn container_metrics(&self, app: &str) -> Result<Vec<ContainerMetric>, Error> {
+    pub async fn container_metrics(&self, app: &str) -> Result<Vec<ContainerMetric>, ClientError> {
         let envelopes = self.container_envelopes(app).await?;
         let mut metrics: Vec<_> = envelopes
             .into_iter()
@@ -265,18 +265,18 @@ impl TrafficController {
     /// The envelopes that [`Self::container_metrics`] is made of.
     ///
     /// # Errors
-    /// [`Error`] if there is no answer, or another than envelopes.
+    /// [`ClientError`] if there is no answer, or another than envelopes.
     ///
     /// # Cancel safety
     /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
-    pub async fn container_envelopes(&self, app: &str) -> Result<Vec<Envelope>, Error> {
+    pub async fn container_envelopes(&self, app: &str) -> Result<Vec<Envelope>, ClientError> {
         let envelopes = self.answer(&format!("/apps/{}/containermetrics", escape(app))).await?;
         for envelope in &envelopes {
             if let Some(message) = &envelope.log_message
                 && envelope.event_type() == EventType::LOG_MESSAGE
             {
                 let text = String::from_utf8_lossy(message.message()).into_owned();
-                return Err(Error::Upstream(text));
+                return Err(ClientError::Upstream(text));
             }
         }
         Ok(envelopes)
@@ -286,24 +286,28 @@ impl TrafficController {
     /// 2022 have none.
     ///
     /// # Errors
-    /// [`Error`] if there is no answer, or another than envelopes.
+    /// [`ClientError`] if there is no answer, or another than envelopes.
     ///
     /// # Cancel safety
     /// A dropped future closes its connection. Nothing was taken from the server: it can be asked again.
-    pub async fn recent_logs(&self, app: &str, limit: Option<u32>) -> Result<Vec<Envelope>, Error> {
+    pub async fn recent_logs(
+        &self,
+        app: &str,
+        limit: Option<u32>,
+    ) -> Result<Vec<Envelope>, ClientError> {
         let query = limit.map_or_else(String::new, |limit| format!("?limit={limit}"));
         self.answer(&format!("/apps/{}/recentlogs{query}", escape(app))).await
     }
 
-    async fn answer(&self, target: &str) -> Result<Vec<Envelope>, Error> {
+    async fn answer(&self, target: &str) -> Result<Vec<Envelope>, ClientError> {
         let ask = |token: String| async move { self.ask(target, &token).await };
-        self.tokens.ask(Error::is_unauthorized, ask).await
+        self.tokens.ask(ClientError::is_unauthorized, ask).await
     }
 
-    async fn ask(&self, target: &str, token: &str) -> Result<Vec<Envelope>, Error> {
+    async fn ask(&self, target: &str, token: &str) -> Result<Vec<Envelope>, ClientError> {
         let Self { settings, .. } = self;
         let service = Service::TrafficControllerEndpoint;
-        let server = Endpoint::parse(&settings.endpoint).map_err(Error::Endpoint)?.for_http();
+        let server = Endpoint::parse(&settings.endpoint).map_err(ClientError::Endpoint)?.for_http();
         let deadline = Instant::now() + settings.dialer.timeout;
         let ask = Ask { server: &server, target, token: Some(token), headers: &[] };
         let mut answer = match timeout_at(deadline, http::get(&settings.dialer, &ask)).await {
@@ -321,7 +325,7 @@ impl TrafficController {
             return Err(refused(status, String::from_utf8_lossy(&body).into_owned()));
         }
         let kind = answer.header("content-type").map(str::to_owned);
-        let boundary = kind.as_deref().and_then(boundary).ok_or(Error::BadResponse)?;
+        let boundary = kind.as_deref().and_then(boundary).ok_or(ClientError::BadResponse)?;
         let (body, _) = answer.body(MAX_ANSWER, deadline).await;
         let parts = Parts::new(body, &boundary).flatten();
         // What is no envelope is passed over, as noaa does.

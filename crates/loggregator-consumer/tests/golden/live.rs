@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use loggregator_consumer::client::{
-    Consumer, Error, Gateway, Item, Proxy, Query, Reason, TrafficController,
+    ClientError, Consumer, Gateway, Item, Proxy, Query, Reason, TrafficController,
 };
 use loggregator_consumer::json::decode_batch;
 use loggregator_consumer::legacy::LogMessage;
@@ -120,21 +120,21 @@ fn base64(text: &str) -> Vec<u8> {
 }
 
 /// The kind of an error, in the words of the vectors.
-fn kind(error: &Error) -> &'static str {
+fn kind(error: &ClientError) -> &'static str {
     match error {
-        Error::Unauthorized(_) => "Unauthorized",
-        Error::UnauthorizedStream(_) | Error::Dial(_) => "Dial",
-        Error::NotFound => "ErrNotFound",
-        Error::BadResponse => "ErrBadResponse",
-        Error::BadRequest => "ErrBadRequest",
-        Error::NotOk => "ErrNotOK",
-        Error::NonRetry(_) => "NonRetry",
+        ClientError::Unauthorized(_) => "Unauthorized",
+        ClientError::UnauthorizedStream(_) | ClientError::Dial(_) => "Dial",
+        ClientError::NotFound => "ErrNotFound",
+        ClientError::BadResponse => "ErrBadResponse",
+        ClientError::BadRequest => "ErrBadRequest",
+        ClientError::NotOk => "ErrNotOK",
+        ClientError::NonRetry(_) => "NonRetry",
         _ => "Other",
     }
 }
 
 /// Whether a text is the recorded one, up to the cause of a dial and the addresses.
-fn same_error(ours: Option<&Error>, theirs: &Value) -> Result<(), String> {
+fn same_error(ours: Option<&ClientError>, theirs: &Value) -> Result<(), String> {
     let expected = theirs.get("kind").and_then(Value::as_str).unwrap_or_default();
     same("kind", &ours.map_or("none", kind), &expected)?;
     let (Some(ours), Some(text)) = (ours, theirs.get("text").and_then(Value::as_str)) else {
@@ -239,7 +239,7 @@ pub(crate) fn recent(row: &Row, report: &mut Report) {
         report.count("Content-Type", "that Go misreads");
         let sound = match &kept {
             Ok(recent) => !recent.messages.is_empty() && recent.undecodable == 0,
-            Err(error) => *error == Error::BadResponse,
+            Err(error) => *error == ClientError::BadResponse,
         };
         return report.check(row, "read by RFC 2045", same("sound", &sound, &true));
     }
@@ -345,7 +345,7 @@ async fn first_reason<M>(stream: &mut loggregator_consumer::client::Messages<M>)
     None
 }
 
-fn error_of(reason: Option<Reason>) -> Option<Error> {
+fn error_of(reason: Option<Reason>) -> Option<ClientError> {
     match reason {
         Some(Reason::Error(error)) => Some(error),
         _ => None,
@@ -779,11 +779,13 @@ pub(crate) fn traffic_controller(row: &Row, report: &mut Report) {
     }
     if status != 101 {
         let error = error_of(reason);
-        let told = error.as_ref().and_then(Error::status);
+        let told = error.as_ref().and_then(ClientError::status);
         report.check(row, "refusal", same("status", &told, &Some(status)));
         if let Some(body) = row.get("body").and_then(Value::as_str) {
             let ours = match &error {
-                Some(Error::Dial(dial) | Error::UnauthorizedStream(dial)) => dial.body.clone(),
+                Some(ClientError::Dial(dial) | ClientError::UnauthorizedStream(dial)) => {
+                    dial.body.clone()
+                }
                 _ => String::new(),
             };
             report.check(row, "body", same("body", &ours.as_str(), &body));

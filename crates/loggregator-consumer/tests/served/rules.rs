@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use loggregator_consumer::client::{
-    End, Error, Filter, Gap, GapCause, Item, Messages, Proxy, Reason, Stream, TokenSource as _,
-    TrafficController, WhenFull,
+    ClientError, End, Filter, Gap, GapCause, Item, Messages, Proxy, Reason, Stream,
+    TokenSource as _, TrafficController, WhenFull,
 };
 use loggregator_consumer::{dropsonde, sort_recent};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -82,7 +82,9 @@ async fn a_bad_token_is_refused_with_401_and_its_reason() {
         .reconnect(false)
         .build();
     let (_, reason) = to_end(&mut client.firehose("sub", Filter::All)).await;
-    let Reason::Error(error @ Error::UnauthorizedStream(_)) = &reason else { panic!("{reason:?}") };
+    let Reason::Error(error @ ClientError::UnauthorizedStream(_)) = &reason else {
+        panic!("{reason:?}")
+    };
     assert_eq!(error.status(), Some(401));
     assert!(error.to_string().contains("not authorized. invalid authorization"), "{error}");
 }
@@ -345,5 +347,5 @@ async fn what_is_kept_is_given_by_recent_and_sorted() {
     let numbers: Vec<_> = recent.messages.iter().map(Numbered::number).collect();
     assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
     let refused = consumer(&fake).recent(messages::APP, "").await;
-    assert!(matches!(refused, Err(Error::Unauthorized(_))), "{refused:?}");
+    assert!(matches!(refused, Err(ClientError::Unauthorized(_))), "{refused:?}");
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loggregator_consumer::client::{
-    Consumer, Error, Gateway, Item, Messages, Proxy, Query, Reason, TlsOptions, TrafficController,
+    ClientError, Consumer, Gateway, Item, Messages, Proxy, Query, Reason, TlsOptions,
+    TrafficController,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -171,5 +172,5 @@ async fn a_proxy_is_told_user_and_password_and_its_refusal_is() {
     }
     let refused = Consumer::builder(&wss).tls(tls()).proxy(with("")).build();
     let refused = refused.tail(messages::APP, &fake.token()).await.unwrap_err();
-    assert!(matches!(Reason::Error(refused), Reason::Error(Error::Dial(_))));
+    assert!(matches!(Reason::Error(refused), Reason::Error(ClientError::Dial(_))));
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use super::live::{Job, SENDER, SINK};
@@ -97,15 +97,7 @@ fn in_cpython(python: &Path, context: &Context) -> Result<Sample> {
     std::fs::write(&frames, stream(What::Pickle(2))?)?;
     let mut command = Command::new(python);
     command.arg(script).arg(frames).arg(context.time.as_secs_f64().to_string());
-    let output = command.stderr(Stdio::inherit()).output().context("cannot start Python")?;
-    ensure!(output.status.success(), "Python ended with {}", output.status);
-    let spent: Spent = serde_json::from_slice(&output.stdout)?;
-    Ok(Sample {
-        value: spent.count as f64 / spent.cpu,
-        cpu: [("program", spent.cpu_per_million())].into(),
-        rss_mib: spent.rss_mib,
-        ..Sample::default()
-    })
+    Ok(Spent::of_program(&mut command)?.of_cpu())
 }
 
 /// Into carbon-cache, which keeps points in memory: nothing is on disk when it has read all.

@@ -76,6 +76,7 @@ pub(crate) fn consumer(job: Job) -> Result<()> {
         .set("auto.commit.interval.ms", "1000")
         .set("auto.offset.reset", "earliest")
         .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.queue.backoff.ms", "10")
         .create()?;
     consumer.subscribe(&[&job.topic])?;
     let begin = Instant::now();

@@ -3,9 +3,9 @@
 //! generation's module is not served any more.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use super::samples;
 use crate::bench::case::{Case, Context, Sample};
@@ -45,14 +45,5 @@ fn decoded(go: &Path, what: &str, bytes: &[u8], context: &Context) -> Result<Sam
     std::fs::write(&file, bytes)?;
     let mut command = Command::new(go);
     command.args(["decode", what]).arg(file).arg(context.time.as_secs().to_string());
-    let output =
-        command.stderr(Stdio::inherit()).output().context("cannot start the Go program")?;
-    ensure!(output.status.success(), "the Go program ended with {}", output.status);
-    let spent: Spent = serde_json::from_slice(&output.stdout)?;
-    Ok(Sample {
-        value: spent.count as f64 / spent.cpu,
-        cpu: [("program", spent.cpu_per_million())].into(),
-        rss_mib: spent.rss_mib,
-        ..Sample::default()
-    })
+    Ok(Spent::of_program(&mut command)?.of_cpu())
 }

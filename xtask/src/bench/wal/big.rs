@@ -256,7 +256,7 @@ pub(crate) fn reader(job: Job) -> Result<()> {
     let open_s = started.elapsed().as_secs_f64();
     let found = runtime.block_on(async {
         let mut sender = Sender::new(&muxer)?;
-        let (meter, begun) = (Meter::start(), Instant::now());
+        let meter = Meter::start();
         let (each, every) = COMING;
         let mut ticks = tokio::time::interval(every);
         let mut behind = 0;
@@ -269,6 +269,7 @@ pub(crate) fn reader(job: Job) -> Result<()> {
         while behind_now() > 0 {
             ticks.tick().await;
         }
+        let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs_f64(job.seconds * 3.0) {
             ticks.tick().await;
             sender.send(each).await?;

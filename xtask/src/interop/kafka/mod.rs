@@ -8,6 +8,7 @@ mod codecs;
 mod console;
 mod document;
 mod outage;
+mod raw;
 #[path = "../../../../testdata/support/registry.rs"]
 mod registry;
 
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Result<()> {
     document::run(&binary, dir.path(), &broker)?;
     avro::run(&binary, dir.path(), &broker)?;
     codecs::run(&binary, dir.path(), &broker)?;
+    raw::run(&binary, dir.path(), &broker)?;
     outage::run(&binary, dir.path(), &mut broker)?;
     chain::run(&binary, dir.path(), &mut broker)
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use anyhow::{Context as _, Result};
 use loggregator_consumer::client::{
-    Consumer, End, Error, Filter, Gateway, Item, LogCache, Messages, Query, Read, Reason,
+    ClientError, Consumer, End, Filter, Gateway, Item, LogCache, Messages, Query, Read, Reason,
     TlsOptions, TrafficController,
 };
 
@@ -163,7 +163,7 @@ fn notice(text: &dyn std::fmt::Display) {
 }
 
 /// What trying again does not change. The gateway says 404 to a token that is not good.
-fn is_refusal(error: &Error) -> bool {
+fn is_refusal(error: &ClientError) -> bool {
     matches!(error.status(), Some(401 | 403 | 404))
 }
 

@@ -7,8 +7,8 @@ mod template;
 
 pub use model::{
     HydraKafka, KafkaBrokers, KafkaCompression, KafkaDecoding, KafkaDestination, KafkaEncoding,
-    KafkaFormat, KafkaFrom, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource, KafkaTagPer,
-    KafkaTime, KafkaValues,
+    KafkaFormat, KafkaFrom, KafkaHeaders, KafkaRegistry, KafkaSending, KafkaSent, KafkaSource,
+    KafkaTagPer, KafkaTime, KafkaValues,
 };
 pub(super) use read::{read_destination, read_hydra, read_source};
 #[cfg(feature = "kafka")]

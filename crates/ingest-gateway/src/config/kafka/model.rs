@@ -72,6 +72,8 @@ pub struct KafkaDestination {
     pub key: Option<Template>,
     /// What a record's value is.
     pub encoding: KafkaEncoding,
+    /// Where tag, time and source of entries go whose data is the record's value.
+    pub headers: KafkaHeaders,
     /// Where the enumerated values of entries go whose data is the record's value.
     pub values: KafkaSent,
     /// How entries go out.
@@ -249,6 +251,17 @@ choice! {
         None = "none",
         /// The record's headers.
         Headers = "headers",
+    }
+}
+
+choice! {
+    /// Where tag, time and source of an entry go, if they are not in the record's value.
+    KafkaHeaders {
+        /// All of them into one header, which costs least.
+        #[default]
+        Line = "line",
+        /// Into one each.
+        Each = "each",
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::model::{
-    HydraKafka, KafkaBrokers, KafkaDestination, KafkaEncoding, KafkaFormat, KafkaRegistry,
-    KafkaSending, KafkaSent, KafkaSource,
+    HydraKafka, KafkaBrokers, KafkaDestination, KafkaEncoding, KafkaFormat, KafkaHeaders,
+    KafkaRegistry, KafkaSending, KafkaSent, KafkaSource,
 };
 use super::template::Template;
 use crate::config::model::SourceKind;
@@ -83,6 +83,13 @@ pub(in crate::config) fn read_destination(table: &mut Table<'_>) -> Option<Kafka
     let key = table.key("key").and_then(|node| read_template(&node, KEY));
     let mut encoding = KafkaEncoding::default();
     set(&mut encoding, table.key("encoding").and_then(|node| node.choice()));
+    let mut headers = KafkaHeaders::default();
+    if let Some(node) = table.key("headers") {
+        set(&mut headers, node.choice());
+        if encoding == KafkaEncoding::Entry {
+            node.wrong(node.found(), "no such key beside encoding = \"entry\": it is whole", None);
+        }
+    }
     let mut values = KafkaSent::default();
     if let Some(node) = table.key("values") {
         set(&mut values, node.choice());
@@ -91,7 +98,16 @@ pub(in crate::config) fn read_destination(table: &mut Table<'_>) -> Option<Kafka
         }
     }
     let outflow = outflow::read(table);
-    Some(KafkaDestination { brokers, sending, topic: topic?, key, encoding, values, outflow })
+    Some(KafkaDestination {
+        brokers,
+        sending,
+        topic: topic?,
+        key,
+        encoding,
+        headers,
+        values,
+        outflow,
+    })
 }
 
 /// The table `kafka` of `type = "hydra"`.
@@ -203,10 +219,10 @@ fn read_property(node: &Node<'_>) -> Option<String> {
 /// The client library of this build says what it takes.
 #[cfg(feature = "kafka")]
 fn check_property(node: &Node<'_>, name: &str, value: &str) {
-    use ingest_kafka::{PropertyFault, Settings};
+    use ingest_kafka::{PropertyError, Settings};
     match Settings::check_property(name, value) {
         Ok(()) => {}
-        Err(PropertyFault::Owned(how)) => {
+        Err(PropertyError::Owned(how)) => {
             node.at_key("a property that is not for this table".to_owned(), how);
         }
         Err(fault) => {

@@ -1,7 +1,7 @@
 //! From entries to points: which of them a server gets, and what becomes of the others.
 
 use graphite_proto::{
-    Event, MetricRef, Options, PointEncoder, RejectReason, Timestamp, Unsendable, decode_datagram,
+    EncodeError, Event, MetricRef, Options, PointEncoder, RejectReason, Timestamp, decode_datagram,
 };
 use ingest_mux::Lease;
 
@@ -31,12 +31,12 @@ enum Fate {
     Other,
 }
 
-impl From<Unsendable> for Fate {
-    fn from(error: Unsendable) -> Self {
+impl From<EncodeError> for Fate {
+    fn from(error: EncodeError) -> Self {
         match error {
-            Unsendable::Path | Unsendable::Character | Unsendable::Length => Self::Path,
-            Unsendable::Value => Self::Value,
-            Unsendable::Timestamp => Self::Time,
+            EncodeError::Path | EncodeError::Character | EncodeError::Length => Self::Path,
+            EncodeError::Value => Self::Value,
+            EncodeError::Timestamp => Self::Time,
             _ => Self::Other,
         }
     }

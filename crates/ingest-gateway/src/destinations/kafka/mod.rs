@@ -6,6 +6,7 @@
 
 mod fates;
 mod records;
+mod texts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! From entries to records.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-
 use ingest_entry::{EntryRef, TagId};
 use ingest_kafka::{Deliveries, Error, ErrorKind, Headers, Producer, Record};
-use ingest_mux::{Lease, Leases, LogId, StableId};
+use ingest_mux::{Lease, Leases};
 
 use super::fates::Fates;
-use crate::config::{KafkaDestination, KafkaEncoding, KafkaSent, write_value};
-use crate::map::kafka::{ENTRY, ID, SOURCE, TAG, TIMESTAMP, VALUES};
+use super::texts::{Ids, Rest};
+use crate::config::{
+    KafkaDestination, KafkaEncoding, KafkaHeaders, KafkaSent, Template, write_value,
+};
+use crate::map::kafka::{DATA, ENTRY, ID, SOURCE, TAG, TIMESTAMP, VALUES};
 
 /// Bytes of the longest name of a topic.
 const MAX_TOPIC: usize = 249;
@@ -18,12 +18,12 @@ const MAX_TOPIC: usize = 249;
 pub(super) struct Writer<'a> {
     config: &'a KafkaDestination,
     leases: &'a Leases,
-    tags: HashMap<TagId, String>,
-    /// The log's identity as text.
-    log: Option<(LogId, String)>,
-    topic: String,
+    /// Names of tags, by number.
+    tags: Vec<Option<String>>,
+    topic: Topic,
     key: String,
-    id: String,
+    ids: Ids,
+    rest: Rest,
     text: String,
     value: Vec<u8>,
 }
@@ -33,11 +33,11 @@ impl<'a> Writer<'a> {
         Self {
             config,
             leases,
-            tags: HashMap::new(),
-            log: None,
-            topic: String::new(),
+            tags: Vec::new(),
+            topic: Topic::default(),
             key: String::new(),
-            id: String::new(),
+            ids: Ids::default(),
+            rest: Rest::default(),
             text: String::new(),
             value: Vec::new(),
         }
@@ -54,51 +54,44 @@ impl<'a> Writer<'a> {
     ) -> Result<u64, Error> {
         let mut sent = 0;
         for (id, entry) in lease.entries() {
-            let tag = match self.tags.get(&entry.tag) {
-                Some(tag) => tag,
-                None => {
-                    let name = self.leases.tag_name(entry.tag);
-                    let name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
-                    self.tags.entry(entry.tag).or_insert(name)
-                }
-            };
-            self.topic.clear();
-            self.config.topic.write(tag, &entry, &mut self.topic);
-            if !legalise(&mut self.topic) {
+            let tag = name(&mut self.tags, self.leases, entry.tag);
+            let Some(topic) = self.topic.of(&self.config.topic, tag, &entry) else {
                 fates.bad_topic.add(1);
                 continue;
-            }
+            };
             if let Some(key) = &self.config.key {
                 self.key.clear();
                 key.write(tag, &entry, &mut self.key);
             }
-            write_id(&mut self.id, &mut self.log, id);
-            let headers = match self.config.encoding {
+            let id = self.ids.write(id);
+            let (value, headers) = match self.config.encoding {
                 KafkaEncoding::Entry => {
                     self.value.clear();
                     entry.encode_stored(&mut self.value).map_err(|error| {
                         // The log has nothing that is so large.
                         Error::other(error.to_string())
                     })?;
-                    Headers::with_capacity(2)
-                        .with(ENTRY, tag.as_bytes())
-                        .with(ID, self.id.as_bytes())
+                    let headers = Headers::with_capacity(2)
+                        .with(ID, id.as_bytes())
+                        .with(ENTRY, tag.as_bytes());
+                    (self.value.as_slice(), headers)
                 }
                 KafkaEncoding::Raw => {
-                    let headers = Headers::with_capacity(5)
-                        .with(TAG, tag.as_bytes())
-                        .with(ID, self.id.as_bytes());
-                    let headers = raw_headers(headers, &entry, &mut self.text);
-                    value_headers(headers, &entry, self.config.values, &mut self.text)
+                    let headers = Headers::with_capacity(4).with(ID, id.as_bytes());
+                    let headers = match self.config.headers {
+                        KafkaHeaders::Line => {
+                            headers.with(DATA, self.rest.line(tag, &entry).as_bytes())
+                        }
+                        KafkaHeaders::Each => each(headers, tag, &entry, &mut self.rest),
+                    };
+                    let sent = self.config.values;
+                    (entry.data, value_headers(headers, &entry, sent, &mut self.text))
                 }
             };
             let record = Record {
-                topic: &self.topic,
+                topic,
                 key: self.config.key.as_ref().map(|_| self.key.as_bytes()),
-                value: Some(match self.config.encoding {
-                    KafkaEncoding::Entry => &self.value,
-                    KafkaEncoding::Raw => entry.data,
-                }),
+                value: Some(value),
                 timestamp: millis(&entry),
                 headers: Some(headers),
             };
@@ -106,7 +99,7 @@ impl<'a> Writer<'a> {
                 Ok(()) => sent += 1,
                 Err(error) if error.kind() == ErrorKind::TooLarge => {
                     tracing::error!(
-                        id = self.id, bytes = entry.data.len(), %error,
+                        id = self.ids.last(), bytes = entry.data.len(), %error,
                         "An entry is too large for Kafka: it is not in the topic."
                     );
                     fates.refused.add(1);
@@ -118,52 +111,51 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The stable id as text: `LOG.EPOCH.LSN`, in hexadecimal digits.
-fn write_id(out: &mut String, log: &mut Option<(LogId, String)>, id: StableId) {
-    if log.as_ref().is_none_or(|(had, _)| *had != id.log_id) {
-        let text = id.log_id.0.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        *log = Some((id.log_id, text));
+/// The name of a tag, which stays what it is.
+fn name<'t>(tags: &'t mut Vec<Option<String>>, leases: &Leases, tag: TagId) -> &'t str {
+    let at = usize::from(tag.0);
+    if tags.len() <= at {
+        tags.resize(at + 1, None);
     }
-    out.clear();
-    if let Some((_, text)) = log {
-        out.push_str(text);
-    }
-    out.push('.');
-    hex(out, u64::from(id.epoch));
-    out.push('.');
-    hex(out, id.lsn);
+    let Some(known) = tags.get_mut(at) else { return "" };
+    known.get_or_insert_with(|| {
+        let name = leases.tag_name(tag);
+        name.map(|name| name.as_str().to_owned()).unwrap_or_default()
+    })
 }
 
-/// Without leading zeros.
-fn hex(out: &mut String, number: u64) {
-    let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        let digit = (number >> (place * 4)) & 15;
-        out.push(char::from_digit(u32::try_from(digit).unwrap_or(0), 16).unwrap_or('0'));
+/// The topic of the entry before, which mostly is that of the next.
+#[derive(Default)]
+struct Topic {
+    /// What the template came to.
+    written: String,
+    before: String,
+    legal: Option<String>,
+}
+
+impl Topic {
+    /// The topic of an entry; `None` if what it comes to cannot be one.
+    fn of(&mut self, template: &Template, tag: &str, entry: &EntryRef<'_>) -> Option<&str> {
+        self.written.clear();
+        template.write(tag, entry, &mut self.written);
+        if self.written != self.before || self.legal.is_none() {
+            self.legal = legal(&self.written);
+            std::mem::swap(&mut self.written, &mut self.before);
+        }
+        self.legal.as_deref()
     }
 }
 
-fn raw_headers(headers: Headers, entry: &EntryRef<'_>, text: &mut String) -> Headers {
-    text.clear();
-    let (seconds, nanos) = (entry.ts.unix_seconds(), entry.ts.nanos());
-    let headers = match seconds {
-        Some(seconds) => {
-            let _ = write!(text, "{seconds}.{nanos:09}");
-            headers.with(TIMESTAMP, text.as_bytes())
-        }
-        None => headers,
-    };
-    match entry.src.to_ip() {
-        Some(ip) if !entry.src.is_none() => {
-            text.clear();
-            let _ = write!(text, "{ip}");
-            headers.with(SOURCE, text.as_bytes())
-        }
-        _ => headers,
+/// Tag, time and source, each as a header.
+fn each(headers: Headers, tag: &str, entry: &EntryRef<'_>, rest: &mut Rest) -> Headers {
+    let mut headers = headers.with(TAG, tag.as_bytes());
+    if let Some(time) = rest.time(entry.ts) {
+        headers = headers.with(TIMESTAMP, time.as_bytes());
     }
+    if let Some(source) = rest.source(entry.src) {
+        headers = headers.with(SOURCE, source.as_bytes());
+    }
+    headers
 }
 
 /// The enumerated values.
@@ -192,12 +184,10 @@ fn value_headers(
 }
 
 /// What is no name of a topic becomes one, or is none: characters that a name cannot have are `_`.
-fn legalise(topic: &mut String) -> bool {
+fn legal(topic: &str) -> Option<String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if !topic.chars().all(legal) {
-        *topic = topic.chars().map(|c| if legal(c) { c } else { '_' }).collect();
-    }
-    (1..=MAX_TOPIC).contains(&topic.len()) && topic != "." && topic != ".."
+    let topic: String = topic.chars().map(|c| if legal(c) { c } else { '_' }).collect();
+    ((1..=MAX_TOPIC).contains(&topic.len()) && topic != "." && topic != "..").then_some(topic)
 }
 
 fn millis(entry: &EntryRef<'_>) -> Option<i64> {
@@ -207,31 +197,34 @@ fn millis(entry: &EntryRef<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_are_short_and_whole() {
-        let mut out = String::new();
-        let mut log = None;
-        let log_id = LogId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef");
-        write_id(&mut out, &mut log, StableId { log_id, epoch: 18, lsn: 0 });
-        assert_eq!(out, "0123456789abcdef0123456789abcdef.12.0");
-        write_id(&mut out, &mut log, StableId { log_id, epoch: 0, lsn: u64::MAX });
-        assert_eq!(out, "0123456789abcdef0123456789abcdef.0.ffffffffffffffff");
-        let other = LogId([0xff; 16]);
-        write_id(&mut out, &mut log, StableId { log_id: other, epoch: 1, lsn: 0x1f });
-        assert_eq!(out, format!("{}.1.1f", "f".repeat(32)));
-    }
+    use ingest_entry::{Source, Timestamp};
 
     #[test]
     fn topics_are_made_legal() {
-        let legal = |text: &str| {
-            let mut topic = text.to_owned();
-            legalise(&mut topic).then_some(topic)
-        };
         assert_eq!(legal("a.b-c_1").as_deref(), Some("a.b-c_1"));
         assert_eq!(legal("a#b ü").as_deref(), Some("a_b__"));
         for bad in ["", ".", "..", &"x".repeat(250)] {
             assert_eq!(legal(bad), None);
+        }
+    }
+
+    #[test]
+    fn the_topic_is_that_of_the_entry_and_not_of_the_one_before() {
+        let mut topic = Topic::default();
+        let template: Template = "{tag}{source}".parse().unwrap();
+        let entry = EntryRef::new(Timestamp::UNIX_EPOCH, Source::NONE, TagId(1), b"");
+        for (tag, expected) in [
+            ("", None),
+            ("", None),
+            ("a", Some("a")),
+            ("a", Some("a")),
+            ("a#", Some("a_")),
+            ("a#", Some("a_")),
+            ("..", None),
+            ("..", None),
+            ("a", Some("a")),
+        ] {
+            assert_eq!(topic.of(&template, tag, &entry), expected, "{tag}");
         }
     }
 }

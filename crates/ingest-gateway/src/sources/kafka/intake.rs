@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ingest_entry::{EntryRef, Source as Address, TagId, TagName, Timestamp, Values};
 use ingest_kafka::{Error, Message};
-use ingest_mux::{Grant, Refused, SendError, Tags, Ticket};
+use ingest_mux::{Grant, RefusedError, SendError, Tags, Ticket};
 
 use super::Kafka;
 use crate::config::{KafkaDecoding, KafkaValues};
@@ -157,7 +157,7 @@ impl Intake {
         self.hand_over();
         let refused = match &sent.refused {
             // One that is too large will not be smaller the next time.
-            None | Some(SendError::Refused(Refused::TooLarge { .. })) => false,
+            None | Some(SendError::Refused(RefusedError::TooLarge { .. })) => false,
             Some(_) => true,
         };
         (sent.ticket, refused)

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Gateway;
 use crate::client::endpoint::Endpoint;
-use crate::client::error::{Error, Service};
+use crate::client::error::{ClientError, Service};
 use crate::client::http::{self, Answer, Ask};
 use crate::client::item::Reason;
 use crate::client::legacy::answered;
@@ -57,15 +57,15 @@ pub(super) async fn run(
 }
 
 /// Connects; once more with a new token, where the answer may mean that it has run out.
-async fn connect(gateway: &Gateway, target: &str) -> Result<Answer, Error> {
+async fn connect(gateway: &Gateway, target: &str) -> Result<Answer, ClientError> {
     let open = |token: String| async move { open(gateway, target, &token).await };
     gateway.tokens.ask(refused_or_not_found, open).await
 }
 
-async fn open(gateway: &Gateway, target: &str, token: &str) -> Result<Answer, Error> {
+async fn open(gateway: &Gateway, target: &str, token: &str) -> Result<Answer, ClientError> {
     let settings = &gateway.settings;
     let (endpoint, service) = (&settings.endpoint, Service::Gateway);
-    let server = Endpoint::parse(endpoint).map_err(Error::Endpoint)?;
+    let server = Endpoint::parse(endpoint).map_err(ClientError::Endpoint)?;
     let target = format!("{}{target}", server.rest.trim_end_matches('/'));
     let headers = [("Accept", "text/event-stream"), ("Cache-Control", "no-cache")];
     let ask = Ask { server: &server, target: &target, token: Some(token), headers: &headers };

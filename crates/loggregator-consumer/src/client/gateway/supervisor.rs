@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connection::{self, Event};
 use super::{Gateway, Query};
-use crate::client::Error;
+use crate::client::ClientError;
 use crate::client::backoff::{Waits, chance};
 use crate::client::item::{Clock, Gap, GapCause, Item, Reason};
 use crate::client::machine::End;
@@ -306,7 +306,7 @@ impl Supervisor {
             self.told_of_loss();
             let retrying = Item::Retrying { error: reason, wait: Duration::ZERO };
             self.outlet.give(retrying).await?;
-            return Ok(Some(Reason::Error(Error::MaxRetries)));
+            return Ok(Some(Reason::Error(ClientError::MaxRetries)));
         };
         self.connect_at = Some(Instant::now() + wait);
         self.outlet.give(Item::Retrying { error: reason, wait }).await?;
