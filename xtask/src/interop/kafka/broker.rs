@@ -127,7 +127,16 @@ impl Broker {
     pub(crate) fn write(&self, topic: &str, codec: &str, values: &[String]) -> Result<()> {
         let mut kcat = Command::new(super::super::programs::find("kcat", "kcat")?);
         kcat.args(["-P", "-b"]).arg(format!("127.0.0.1:{}", self.port)).args(["-t", topic]);
-        kcat.args(["-z", codec, "-X", "linger.ms=50"]).stdin(Stdio::piped());
+        // All of them in one batch, however slow it is: one of a few is not worth compressing.
+        kcat.args([
+            "-z",
+            codec,
+            "-X",
+            "linger.ms=1000",
+            "-X",
+            "sticky.partitioning.linger.ms=5000",
+        ]);
+        kcat.stdin(Stdio::piped());
         let mut process = Process::start(&mut kcat)?;
         let mut input = process.0.stdin.take().context("it has an input")?;
         input.write_all((values.join("\n") + "\n").as_bytes())?;
