@@ -6,21 +6,16 @@ use graphite_proto::amqp::{Broker, BrokerTls, Exchange};
 
 use crate::config::{AmqpBroker, TlsFileError};
 use crate::gateway::GatewayError;
-use crate::secret::IngestSecretError;
 
 /// The broker and the exchange of a source or destination.
 pub(crate) fn broker(name: &str, config: &AmqpBroker) -> Result<(Broker, Exchange), GatewayError> {
-    let secret = |error| GatewayError::Secret {
-        name: name.to_owned(),
-        error: IngestSecretError::Read(error),
-    };
     let mut broker = Broker::default();
     broker.host = config.host.clone();
     broker.port = config.port;
     broker.vhost = config.vhost.clone();
     broker.user = config.user.clone();
     if let Some(from) = &config.password {
-        let password = from.read().map_err(secret)?;
+        let password = from.read().map_err(|error| GatewayError::secret(name, error))?;
         broker.password = String::from_utf8_lossy(&password).into_owned();
     }
     broker.heartbeat = config.heartbeat.unwrap_or(Duration::ZERO);

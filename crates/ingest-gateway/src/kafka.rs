@@ -11,7 +11,6 @@ use ingest_kafka::{Registry, RegistryOptions};
 use crate::{
     config::{KafkaRegistry, pem},
     gateway::GatewayError,
-    secret::IngestSecretError,
 };
 
 use crate::config::{
@@ -77,10 +76,7 @@ pub(crate) fn registry(name: &str, config: &KafkaRegistry) -> Result<Registry, G
     let named = || name.to_owned();
     let mut options = RegistryOptions::new(&config.url);
     if let (Some(user), Some(password)) = (&config.user, &config.password) {
-        let password = password.read().map_err(|error| GatewayError::Secret {
-            name: named(),
-            error: IngestSecretError::Read(error),
-        })?;
+        let password = password.read().map_err(|error| GatewayError::secret(name, error))?;
         options.credentials = Some((user.clone(), String::from_utf8_lossy(&password).into_owned()));
     }
     let authority = config.ca.as_ref().map(pem).transpose();

@@ -99,3 +99,10 @@ pub enum GatewayError {
     #[error("source {0:?} has no socket of its kind")]
     WrongSocket(String),
 }
+
+impl GatewayError {
+    /// The secret of the source or destination of that name cannot be read.
+    pub(crate) fn secret(name: &str, error: SecretError) -> Self {
+        Self::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
+    }
+}

@@ -28,7 +28,7 @@ use crate::counters::SourceCounters;
 use crate::limits::SourceLimits;
 use crate::map;
 use crate::rules::SourceRules;
-use crate::secret::{IngestSecretError, ingest_secret};
+use crate::secret::ingest_secret;
 use crate::sources::accept::Entrance;
 #[cfg(feature = "amqp")]
 use crate::sources::amqp::{self, Amqp};
@@ -223,9 +223,7 @@ impl Prepared {
             files: if first { files(config, with.dir) } else { found },
         })
     }
-}
 
-impl Prepared {
     /// Takes samples instead of connecting: for a source that connects.
     pub(super) fn sampled(mut self, samples: Samples) -> Self {
         self.service = Service::Sampled(Box::new(self.service), samples);
@@ -516,9 +514,12 @@ fn hydra_source(
     config: &HydraSource,
     with: &Surroundings<'_>,
 ) -> Result<Hydra, GatewayError> {
-    let token = config.token.as_ref().map(SecretFrom::read).transpose().map_err(|error| {
-        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
-    })?;
+    let token = config
+        .token
+        .as_ref()
+        .map(SecretFrom::read)
+        .transpose()
+        .map_err(|error| GatewayError::secret(name, error))?;
     Ok(Hydra {
         config: config.clone(),
         websocket_enabled: with.websocket_enabled,
@@ -542,9 +543,8 @@ fn kafka_ingestor(
     hydra: &HydraSource,
     config: &crate::config::HydraKafka,
 ) -> Result<ingest_kafka::KafkaIngestor, GatewayError> {
-    let settings = crate::kafka::settings(&config.brokers).map_err(|error| {
-        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
-    })?;
+    let settings = crate::kafka::settings(&config.brokers)
+        .map_err(|error| GatewayError::secret(name, error))?;
     let sending = crate::kafka::sending(&config.sending);
     let options = crate::kafka::ingestor(hydra, config);
     let made = ingest_kafka::KafkaIngestor::new(settings, sending, options);
@@ -563,9 +563,8 @@ fn kafka_source(
     config: &crate::config::KafkaSource,
     with: &Surroundings<'_>,
 ) -> Result<Kafka, GatewayError> {
-    let settings = crate::kafka::settings(&config.brokers).map_err(|error| {
-        GatewayError::Secret { name: name.to_owned(), error: IngestSecretError::Read(error) }
-    })?;
+    let settings = crate::kafka::settings(&config.brokers)
+        .map_err(|error| GatewayError::secret(name, error))?;
     // What cannot be set together shows here, and not when the broker is asked.
     ingest_kafka::Consumer::check(&settings, &Kafka::options(config))
         .map_err(|error| GatewayError::Kafka { name: name.to_owned(), error })?;
